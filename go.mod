@@ -1,0 +1,3 @@
+module github.com/phxpaxos/phxpaxos-go
+
+go 1.26

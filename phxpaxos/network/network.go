@@ -1,0 +1,48 @@
+// Package network moves packets between nodes.
+//
+// It knows nothing of Paxos: a packet is a string of bytes for a node. It may
+// be lost, repeated, delayed or reordered, but what arrives is one whole
+// packet. TCP implements the original's framing, so original nodes can be
+// peers. The contract Network is promised to users; they may bring their own.
+package network
+
+import (
+	"errors"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+)
+
+// ErrClosed is returned by Start after Close.
+var ErrClosed = errors.New("network is closed")
+
+// Class says how much a packet minds being lost.
+type Class uint8
+
+const (
+	// Datagram packets may go by the cheapest road.
+	Datagram Class = iota
+	// Stream packets are worth a connection (learned values, checkpoints).
+	Stream
+)
+
+// Receive takes one packet that arrived. It is called by many goroutines at
+// once, must not block, and owns packet from then on.
+type Receive func(packet []byte)
+
+// Network carries the packets of one node. All methods are safe for
+// concurrent use.
+type Network interface {
+	// Start begins to listen and gives every arriving packet to receive.
+	// It returns once peers can reach the node, or says why they cannot.
+	Start(receive Receive) error
+
+	// Send hands a packet to the road to a node and returns at once. It never
+	// blocks on a peer and never fails: what cannot be queued is dropped and
+	// counted. The packet is shared with other receivers and is read until it
+	// is on the wire, so nobody may write to it any more.
+	Send(to nodeid.ID, packet []byte, class Class)
+
+	// Close stops sending and receiving and waits until no call of receive is
+	// running. A second Close does nothing.
+	Close() error
+}

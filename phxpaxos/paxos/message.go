@@ -1,0 +1,101 @@
+package paxos
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+)
+
+// Kind is the type of a message; the numbers are those on the wire
+// (spec/protocol.md section 2.1).
+type Kind int32
+
+const (
+	Prepare       Kind = 1  // proposer -> acceptors: promise me this ballot
+	PrepareReply  Kind = 2  // acceptor -> proposer: promised, and this I accepted; or rejected
+	Accept        Kind = 3  // proposer -> acceptors: accept this value under my ballot
+	AcceptReply   Kind = 4  // acceptor -> proposer: accepted, or rejected
+	AskForLearn   Kind = 5  // learner -> all: I am at this instance, who knows more
+	LearnValue    Kind = 6  // teacher -> learner: this was chosen
+	Success       Kind = 7  // proposer -> all: what I had accepted under this ballot is chosen
+	Offer         Kind = 9  // teacher -> learner: I am at Now and keep MinChosen and up
+	Confirm       Kind = 10 // learner -> teacher: teach me
+	LearnAck      Kind = 11 // learner -> teacher: I am at this instance
+	AskCheckpoint Kind = 12 // learner -> teacher: what I need is gone, send me a checkpoint
+)
+
+var kindNames = map[Kind]string{
+	Prepare: "Prepare", PrepareReply: "PrepareReply", Accept: "Accept", AcceptReply: "AcceptReply",
+	AskForLearn: "AskForLearn", LearnValue: "LearnValue", Success: "Success", Offer: "Offer",
+	Confirm: "Confirm", LearnAck: "LearnAck", AskCheckpoint: "AskCheckpoint",
+}
+
+func (k Kind) String() string {
+	if s, ok := kindNames[k]; ok {
+		return s
+	}
+	return fmt.Sprintf("Kind(%d)", int32(k))
+}
+
+// Message is everything that nodes of one group say to each other about its
+// log. Which fields a kind uses is the table of spec/protocol.md section 3.1;
+// the others are zero.
+type Message struct {
+	Kind     Kind
+	From     nodeid.ID // the sender; replies go there
+	To       nodeid.ID // the receiver, or nodeid.None for every other member; not on the wire
+	Instance uint64    // the sender's current instance, or the one the message is about
+
+	// Ballot: of the request in Prepare, Accept and Success (its node is
+	// From); in replies the number is echoed and the node is that of the
+	// request's sender, which the wire does not carry: there it is zero. In
+	// LearnValue: under which the value was accepted.
+	Ballot Ballot
+
+	PreAccepted Ballot // PrepareReply: accepted before, or null
+	RejectedBy  uint64 // replies: number of the higher promise, 0 if it is a yes
+	Value       []byte // Accept, LearnValue, PrepareReply with PreAccepted
+
+	Now       uint64 // Offer: the teacher's current instance
+	MinChosen uint64 // Offer: lowest instance the teacher keeps
+
+	LastChecksum uint32    // checksum chain through Instance-1, 0 if not stated
+	NeedAck      bool      // LearnValue: acknowledge it
+	Followed     nodeid.ID // AskForLearn of a follower: whom it follows
+
+	HasVariables    bool   // Offer: the two below are stated, possibly empty
+	SystemVariables []byte // Offer: membership and cluster id
+	MasterVariables []byte // Offer: master lease
+}
+
+// Rejected reports whether a reply is a no.
+func (m *Message) Rejected() bool { return m.RejectedBy != 0 }
+
+// String is for traces: one line, long values abbreviated.
+func (m *Message) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v i=%d", m.Kind, m.Instance)
+	if !m.Ballot.IsNull() {
+		fmt.Fprintf(&b, " b=%v", m.Ballot)
+	}
+	if !m.PreAccepted.IsNull() {
+		fmt.Fprintf(&b, " pre=%v", m.PreAccepted)
+	}
+	if m.RejectedBy != 0 {
+		fmt.Fprintf(&b, " rejectedBy=%d", m.RejectedBy)
+	}
+	if m.Value != nil {
+		fmt.Fprintf(&b, " v=%.24q(%d)", m.Value, len(m.Value))
+	}
+	if m.Kind == Offer {
+		fmt.Fprintf(&b, " now=%d min=%d", m.Now, m.MinChosen)
+	}
+	if m.LastChecksum != 0 {
+		fmt.Fprintf(&b, " chain=%08x", m.LastChecksum)
+	}
+	if m.NeedAck {
+		b.WriteString(" ack!")
+	}
+	return b.String()
+}
