@@ -39,6 +39,12 @@ var (
 	// ErrNoStateMachine: no state machine with that id is registered;
 	// nothing was proposed.
 	ErrNoStateMachine = &Error{-1, "no such state machine"}
+	// ErrClusterMismatch: a membership change of another cluster was chosen
+	// and not applied.
+	ErrClusterMismatch = &Error{-501, "change belongs to another cluster"}
+	// ErrVersionConflict: the membership had changed since the change was
+	// made up; it was chosen and not applied.
+	ErrVersionConflict = &Error{-502, "membership has changed meanwhile"}
 	// ErrClosed: the node is being closed. The outcome of a proposal that was
 	// under way is unknown.
 	ErrClosed = &Error{-1, "node is closed"}

@@ -1,96 +1,235 @@
 package group
 
 import (
+	"fmt"
 	"time"
 
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
 
-// Rand is the group's only source of chance; *rand.Rand of math/rand/v2 is one.
-type Rand interface{ IntN(n int) int }
-
-// Config says what a group is. All fields without a default must be set.
-type Config struct {
-	Index      int              // the group's index, on the wire
-	Groups     int              // how many groups the node has; divides shared limits
-	Me         nodeid.ID        // this node
-	Members    paxos.Membership // who votes, unless stored variables say otherwise
-	Following  nodeid.ID        // set on a follower: the node that it follows
-	LargeMode  bool             // the original's large value mode (spec/protocol.md section 2.3)
-	UseMembers bool             // keep the membership in the log (bUseMembership)
-
-	StateMachines       []sm.StateMachine
-	ChangeBeforePropose bool // call sm.BeforeProposer
-	Rand                Rand
-	PacketCRC           bool          // add our CRC-32C to packets
-	NoSync              bool          // never ask for a sync (sync switched off)
-	SyncInterval        int           // one sync in SyncInterval+1 promises and votes
-	BatchCountMax       int           // proposals in one instance; 1 switches batching off
-	BatchBytesMax       int           // stop filling a batch at so many bytes
-	BatchDelay          time.Duration // wait so long for a second proposal to be joined by more
-	ValueBytesMax       int           // largest value with its 4-byte prefix
-}
-
 // Group is one replicated log's life on one node. It is not safe for
 // concurrent use: one goroutine owns it. Time moves only by Tick.
-type Group struct{}
+type Group struct {
+	cfg  Config
+	env  Env
+	core *paxos.Core
+	now  time.Duration
+	err  error // why the group stopped; matches ErrGroupFailed
 
-// Open reads what the log holds, executes what the state machines have not
-// seen, and returns the group at its current instance. It may take long;
-// now is the clock's reading.
-func Open(cfg Config, env Env, now time.Duration) (*Group, error) { panic("being written") }
+	queue    queue
+	finished []*Ticket // for Env.Finish at the next Flush
+	exec     executor
+	teach    teacher
+	system   system
+	master   master
+	strays   strays
+
+	unsaved   []pendingSave // handed to the disk, in order
+	minChosen uint64
+}
+
+// pendingSave is a record on its way to the disk.
+type pendingSave struct{ seq, instance uint64 }
 
 // Propose takes a proposal; it comes back by Env.Finish.
-func (g *Group) Propose(t *Ticket) {}
+func (g *Group) Propose(t *Ticket) {
+	t.queued, t.lost, t.executed = g.now, 0, false
+	if err := g.refuse(t); err != nil {
+		g.finish(t, err)
+		return
+	}
+	g.queue.add(t)
+}
+
+// refuse checks what can be known before the proposal waits.
+func (g *Group) refuse(t *Ticket) error {
+	switch {
+	case g.err != nil:
+		return g.err
+	case g.cfg.Following != 0:
+		return ErrFollower
+	case !g.core.Members().Contains(g.cfg.Me):
+		return ErrNotMember
+	case len(t.Value)+4 > g.cfg.ValueBytesMax:
+		return fmt.Errorf("%w: %d bytes, at most %d are possible", ErrValueTooLarge, len(t.Value), g.cfg.ValueBytesMax-4)
+	case t.SM != sm.None && g.exec.machine(t.SM) == nil && !g.internal(t.SM):
+		return fmt.Errorf("%w: %d in group %d", ErrNoStateMachine, t.SM, g.cfg.Index)
+	}
+	return nil
+}
 
 // Cancel ends a ticket early with err, if it has not been finished yet. What was
-// handed out already may still be chosen.
-func (g *Group) Cancel(t *Ticket, err error) {}
-
-// Receive takes a packet from a peer. Malformed ones are counted and dropped.
-// The group keeps references to packet.
-func (g *Group) Receive(packet []byte) {}
+// handed out already may still be chosen, once.
+func (g *Group) Cancel(t *Ticket, err error) {
+	if g.queue.remove(t) {
+		g.finish(t, err)
+	}
+	if g.queue.abandoned() {
+		g.core.Abandon()
+		g.queue.current = batch{}
+	}
+}
 
 // Saved tells that every Save up to seq is on disk.
-func (g *Group) Saved(seq uint64) {}
+func (g *Group) Saved(seq uint64) {
+	n := 0
+	for n < len(g.unsaved) && g.unsaved[n].seq <= seq {
+		n++
+	}
+	g.unsaved = g.unsaved[:copy(g.unsaved, g.unsaved[n:])]
+	g.core.Saved(seq)
+	g.settle()
+	g.teach.pump(g)
+}
 
-// SaveFailed tells that the Saves from seq on are not on disk. The group stops.
-func (g *Group) SaveFailed(seq uint64, err error) {}
+// SaveFailed tells that the Saves from seq on are not on disk. The group
+// stops: what it holds in memory is ahead of what it would know after a crash.
+func (g *Group) SaveFailed(seq uint64, err error) {
+	g.core.SaveFailed(seq, err)
+	g.settle()
+}
 
 // Tick moves the group's clock and fires what is due.
-func (g *Group) Tick(now time.Duration) {}
+func (g *Group) Tick(now time.Duration) {
+	if now > g.now {
+		g.now = now
+	}
+	g.core.Tick(g.now)
+	g.queue.expire(g)
+	g.teach.tick(g)
+	g.settle()
+}
 
 // Deadline is when Tick has to be called at the latest.
-func (g *Group) Deadline() time.Duration { return 0 }
+func (g *Group) Deadline() time.Duration {
+	const never = time.Duration(1<<63 - 1)
+	if g.err != nil {
+		return never
+	}
+	at, ok := g.core.Deadline()
+	if !ok {
+		at = never
+	}
+	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline} {
+		if d != 0 {
+			at = min(at, d)
+		}
+	}
+	return at
+}
 
 // Flush hands out everything that the inputs since the last Flush caused:
-// saves, packets, executed entries, finished tickets.
-func (g *Group) Flush() {}
+// saves, packets, finished tickets. It begins the next round if proposals
+// wait.
+func (g *Group) Flush() {
+	g.settle()
+	g.queue.start(g)
+	g.settle()
+	if g.err == nil {
+		g.core.Flush()
+		g.settle()
+	}
+	for i, t := range g.finished {
+		g.finished[i] = nil
+		g.env.Finish(t)
+	}
+	g.finished = g.finished[:0]
+}
 
-// Close finishes every ticket with ErrClosed.
-func (g *Group) Close() {}
+// settle executes what is decided and moves on, and stops the group if the
+// core has stopped. It runs after every input, so that the next message of a
+// burst finds the instance it is meant for.
+func (g *Group) settle() {
+	for g.err == nil && g.core.Err() == nil {
+		chosen := g.core.Chosen()
+		if chosen == nil || g.now < g.exec.retryAt {
+			break
+		}
+		if !g.exec.run(g, chosen) {
+			break
+		}
+		g.core.Advance()
+	}
+	if err := g.core.Err(); err != nil {
+		g.stop(err)
+	}
+}
+
+// stop fences the group (hazard H6): nothing more leaves it, its callers get
+// the reason, other groups go on.
+func (g *Group) stop(err error) {
+	if g.err != nil {
+		return
+	}
+	g.err = fmt.Errorf("%w: group %d: %w", ErrGroupFailed, g.cfg.Index, err)
+	g.observe(event.Event{Kind: event.GroupFailed, Instance: g.core.Instance(), Err: g.err})
+	g.queue.drain(g, g.err)
+}
+
+// Close finishes every ticket with ErrClosed; hand them out with Flush.
+func (g *Group) Close() {
+	g.queue.drain(g, ErrClosed)
+	if g.err == nil {
+		g.err = ErrClosed
+	}
+}
+
+func (g *Group) finish(t *Ticket, err error) {
+	t.Err = err
+	g.finished = append(g.finished, t)
+}
 
 // Instance is the current, undecided instance; all below are executed.
-func (g *Group) Instance() uint64 { return 0 }
+func (g *Group) Instance() uint64 { return g.core.Instance() }
 
 // Readable is the instance below which every record can be read from the
 // storage in its final form.
-func (g *Group) Readable() uint64 { return 0 }
+func (g *Group) Readable() uint64 {
+	if len(g.unsaved) > 0 {
+		return min(g.unsaved[0].instance, g.core.Instance())
+	}
+	return g.core.Instance()
+}
 
 // MinChosen is the lowest instance that the log keeps.
-func (g *Group) MinChosen() uint64 { return 0 }
+func (g *Group) MinChosen() uint64 { return g.minChosen }
 
-// Err is why the group stopped, or nil; it matches ErrGroupFailed.
-func (g *Group) Err() error { return nil }
+// Highest is the highest current instance that any node claimed; how far it
+// is above Instance is how far this node lags.
+func (g *Group) Highest() uint64 { return g.core.Highest() }
+
+// Err is why the group stopped, or nil; it matches ErrGroupFailed, or
+// ErrClosed after Close.
+func (g *Group) Err() error { return g.err }
+
+// Members is who votes, and Cluster the cluster id, 0 before there is one.
+func (g *Group) Members() paxos.Membership { return g.core.Members() }
+
+// Cluster is the id of the cluster, 0 before there is one.
+func (g *Group) Cluster() uint64 { return g.system.v.Cluster }
 
 // AddStateMachine registers another state machine; a second one with the same
-// id is ignored and false returned.
-func (g *Group) AddStateMachine(m sm.StateMachine) bool { return false }
+// id is ignored and false returned. Instances that wait for it are tried
+// again at the next Tick.
+func (g *Group) AddStateMachine(m sm.StateMachine) bool {
+	if m.ID().Reserved() || g.exec.machine(m.ID()) != nil {
+		return false
+	}
+	g.exec.machines = append(g.exec.machines, m)
+	return true
+}
 
 // SetSync changes NoSync and SyncInterval.
-func (g *Group) SetSync(sync bool, interval int) {}
+func (g *Group) SetSync(sync bool, interval int) { g.core.SetSync(!sync, interval) }
 
 // SetBatch changes the batch limits.
-func (g *Group) SetBatch(countMax, bytesMax int, delay time.Duration) {}
+func (g *Group) SetBatch(countMax, bytesMax int, delay time.Duration) {
+	g.cfg.BatchCountMax, g.cfg.BatchBytesMax, g.cfg.BatchDelay = countMax, bytesMax, delay
+}
+
+func (g *Group) observe(e event.Event) {
+	e.Group = g.cfg.Index
+	g.env.Observe(e)
+}

@@ -67,6 +67,8 @@ type Message struct {
 	HasVariables    bool   // Offer: the two below are stated, possibly empty
 	SystemVariables []byte // Offer: membership and cluster id
 	MasterVariables []byte // Offer: master lease
+
+	Checked bool // every byte was covered by a checksum; set by the receiver
 }
 
 // Rejected reports whether a reply is a no.

@@ -1,0 +1,37 @@
+package group
+
+import (
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+)
+
+// Rand is the group's only source of chance; *rand.Rand of math/rand/v2 is one.
+type Rand interface{ IntN(n int) int }
+
+// Config says what a group is. All fields without a default must be set.
+type Config struct {
+	Index      int              // the group's index, on the wire
+	Groups     int              // how many groups the node has; divides shared limits
+	Me         nodeid.ID        // this node
+	Members    paxos.Membership // who votes, unless stored variables say otherwise
+	Following  nodeid.ID        // set on a follower: the node that it follows
+	LargeMode  bool             // the original's large value mode (spec/protocol.md section 2.3)
+	UseMembers bool             // keep the membership in the log (bUseMembership)
+
+	StateMachines       []sm.StateMachine
+	ChangeBeforePropose bool // call sm.BeforeProposer
+	Rand                Rand
+	PacketCRC           bool          // add our CRC-32C to packets
+	NoSync              bool          // never ask for a sync (sync switched off)
+	SyncInterval        int           // one sync in SyncInterval+1 promises and votes
+	BatchCountMax       int           // proposals in one instance; 1 switches batching off
+	BatchBytesMax       int           // stop filling a batch at so many bytes
+	BatchDelay          time.Duration // wait so long for a second proposal to be joined by more
+	ValueBytesMax       int           // largest value with its 4-byte prefix
+
+	Timing  paxos.Timing  // zero: the original's times for the mode
+	Hazards paxos.Hazards // only tests switch safety rules off
+}

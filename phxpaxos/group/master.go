@@ -1,0 +1,94 @@
+package group
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
+)
+
+// master follows the master elections of the group, so that a node that takes
+// no part in them keeps the version chain, too (spec/storage-api.md section 6).
+type master struct {
+	v      wire.MasterVariables
+	until  time.Duration // the lease of another node runs until then, as seen here
+	exists bool          // there was an election
+}
+
+// operatorComplete is the only operation there is.
+const operatorComplete = 1
+
+func (m *master) load(g *Group) error {
+	m.v = wire.MasterVariables{Version: wire.NoVersion}
+	data, ok, err := g.env.Variable(MasterVariables)
+	if err == nil && ok {
+		err = wire.DecodeMasterVariables(data, &m.v)
+	}
+	if err != nil {
+		return fmt.Errorf("group %d: read the stored master: %w", g.cfg.Index, err)
+	}
+	m.exists = ok
+	m.learned(g)
+	return nil
+}
+
+// learned sets the lease from now, which is later than the master's own
+// count. This node's own lease from an earlier life is void.
+func (m *master) learned(g *Group) {
+	m.until = 0
+	if m.v.Master != g.cfg.Me && m.v.Master != nodeid.None {
+		m.until = g.now + time.Duration(m.v.LeaseMillis)*time.Millisecond
+	}
+}
+
+func (m *master) execute(g *Group, instance uint64, body []byte) error {
+	var op wire.MasterOperator
+	if err := wire.DecodeMasterOperator(body, &op); err != nil || op.Operator != operatorComplete {
+		return nil // it says nothing, here as on every node
+	}
+	if op.HasLastVersion && op.LastVersion != 0 && m.exists && instance > m.v.Version && op.LastVersion != m.v.Version {
+		g.observe(event.Event{Kind: event.MasterRepair, Instance: instance, Number: op.LastVersion})
+		m.v.Version = op.LastVersion
+	}
+	if op.Version != m.v.Version {
+		return nil
+	}
+	v := wire.MasterVariables{Master: op.Node, Version: instance, LeaseMillis: uint32(max(op.TimeoutMillis, 0))}
+	return m.adopt(g, v)
+}
+
+// update takes a teacher's variables if they are newer than the own ones.
+func (m *master) update(g *Group, data []byte) error {
+	var v wire.MasterVariables
+	if len(data) == 0 || wire.DecodeMasterVariables(data, &v) != nil || v.Version == wire.NoVersion {
+		return nil
+	}
+	if m.v.Version != wire.NoVersion && v.Version <= m.v.Version {
+		return nil
+	}
+	return m.adopt(g, v)
+}
+
+func (m *master) adopt(g *Group, v wire.MasterVariables) error {
+	if err := g.env.SetVariable(MasterVariables, wire.AppendMasterVariables(nil, &v)); err != nil {
+		return fmt.Errorf("store the master: %w", err)
+	}
+	m.v, m.exists = v, true
+	m.learned(g)
+	kind := event.MasterOther
+	if v.Master == g.cfg.Me {
+		kind = event.MasterSelf
+	}
+	g.observe(event.Event{Kind: kind, Instance: v.Version, Peer: v.Master})
+	return nil
+}
+
+// snapshot is what a learner far behind is told; empty if there is nothing.
+func (m *master) snapshot() []byte {
+	if m.v.Version == wire.NoVersion {
+		return []byte{}
+	}
+	return wire.AppendMasterVariables(nil, &m.v)
+}

@@ -1,0 +1,54 @@
+package group
+
+import (
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
+)
+
+// outlet is the core's way out: it turns records and messages into bytes,
+// once for all receivers.
+type outlet struct{ g *Group }
+
+var _ paxos.Env = outlet{}
+
+// recordOverhead and messageOverhead are more than everything but the value
+// takes in bytes.
+const (
+	recordOverhead  = 80
+	messageOverhead = 160
+)
+
+func (o outlet) Save(s paxos.Save) {
+	g := o.g
+	data := wire.AppendRecord(make([]byte, 0, len(s.Record.Value)+recordOverhead), &s.Record)
+	g.unsaved = append(g.unsaved, pendingSave{s.Seq, s.Record.Instance})
+	g.env.Save(Save{Seq: s.Seq, Instance: s.Record.Instance, Data: data, Sync: s.Sync})
+}
+
+func (o outlet) Send(m *paxos.Message) { o.g.send(m) }
+
+func (o outlet) Observe(e event.Event) { o.g.observe(e) }
+
+// send packs m and hands it to its receiver, or to every other member.
+func (g *Group) send(m *paxos.Message) {
+	m.From = g.cfg.Me
+	size := len(m.Value) + len(m.SystemVariables) + len(m.MasterVariables) + messageOverhead
+	packet := wire.AppendMessage(make([]byte, 0, size), g.cfg.Index, g.system.v.Cluster, m, g.cfg.PacketCRC)
+	stream := m.Kind == paxos.LearnValue || m.Kind == paxos.AskForLearn
+	if m.To != nodeid.None {
+		g.env.Send(m.To, packet, stream)
+		return
+	}
+	for _, id := range g.core.Members() {
+		if id != g.cfg.Me {
+			g.env.Send(id, packet, stream)
+		}
+	}
+	if m.Kind == paxos.AskForLearn {
+		for _, id := range g.strays.living(g.now) {
+			g.env.Send(id, packet, false)
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package group
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
+)
+
+// queue holds the proposals that wait, and the batch that is under way.
+type queue struct {
+	waiting  []*Ticket // in the order of Propose
+	current  batch
+	deadline time.Duration // earliest deadline of a ticket, 0 for none
+	batchAt  time.Duration // when a batch that waits for company starts, 0 for none
+	entries  []wire.BatchEntry
+}
+
+// batch is one value under way, and whose it is.
+type batch struct {
+	active  bool
+	value   []byte    // packed
+	tickets []*Ticket // by index in the value; nil for one that was cancelled
+	since   time.Duration
+}
+
+// entryOverhead is what one member of a batch takes besides its bytes.
+const entryOverhead = 24
+
+func (q *queue) add(t *Ticket) {
+	q.waiting = append(q.waiting, t)
+	q.watch(t)
+}
+
+func (q *queue) watch(t *Ticket) {
+	if t.Deadline != 0 && (q.deadline == 0 || t.Deadline < q.deadline) {
+		q.deadline = t.Deadline
+	}
+}
+
+// remove takes a ticket out, wherever it is.
+func (q *queue) remove(t *Ticket) bool {
+	for i, w := range q.waiting {
+		if w == t {
+			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
+			return true
+		}
+	}
+	for i, c := range q.current.tickets {
+		if c == t {
+			q.current.tickets[i] = nil
+			return true
+		}
+	}
+	return false
+}
+
+// abandoned: nobody waits for the value under way any more.
+func (q *queue) abandoned() bool {
+	if !q.current.active || len(q.current.tickets) == 0 {
+		return false
+	}
+	for _, t := range q.current.tickets {
+		if t != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// expire ends the tickets whose time is up. The clock runs for every ticket,
+// also while this node is catching up and proposes nothing.
+func (q *queue) expire(g *Group) {
+	if q.deadline == 0 || g.now < q.deadline {
+		return
+	}
+	q.deadline = 0
+	var late []*Ticket
+	for _, list := range [][]*Ticket{q.waiting, q.current.tickets} {
+		for _, t := range list {
+			switch {
+			case t == nil:
+			case t.Deadline != 0 && g.now >= t.Deadline:
+				late = append(late, t)
+			default:
+				q.watch(t)
+			}
+		}
+	}
+	for _, t := range late {
+		g.observe(event.Event{Kind: event.CommitTimeout, Instance: g.core.Instance()})
+		g.Cancel(t, ErrTimeout)
+	}
+}
+
+// start begins a round with what waits, if none is under way and this node
+// knows of nothing that it lacks.
+func (q *queue) start(g *Group) {
+	if g.err != nil || q.current.active || len(q.waiting) == 0 || g.core.Chosen() != nil {
+		return
+	}
+	if !g.core.IsLatest() {
+		return
+	}
+	if !g.core.Members().Contains(g.cfg.Me) {
+		q.drain(g, ErrNotMember)
+		return
+	}
+	if v := g.system.birth(g); v != nil {
+		// The first value of a cluster with a kept membership is the
+		// membership itself (spec/protocol.md section 6.2).
+		q.propose(g, batch{active: true, value: v, since: g.now})
+		return
+	}
+	if q.gather(g) {
+		return
+	}
+	q.propose(g, q.take(g))
+}
+
+// gather reports whether to wait for more company. A lone proposal never
+// waits, nor does anything longer than BatchDelay.
+func (q *queue) gather(g *Group) bool {
+	q.batchAt = 0
+	if g.cfg.BatchDelay == 0 || len(q.waiting) < 2 || len(q.waiting) >= g.cfg.BatchCountMax {
+		return false
+	}
+	size := 0
+	for _, t := range q.waiting {
+		size += len(t.Value)
+	}
+	at := q.waiting[0].queued + g.cfg.BatchDelay
+	if size >= g.cfg.BatchBytesMax || g.now >= at {
+		return false
+	}
+	q.batchAt = at
+	return true
+}
+
+// take makes one value of the first tickets that fit.
+func (q *queue) take(g *Group) batch {
+	n, size := 0, 4
+	for n < len(q.waiting) && n < max(1, g.cfg.BatchCountMax) {
+		next := size + len(q.waiting[n].Value) + entryOverhead
+		if n > 0 && (next > g.cfg.ValueBytesMax || size >= g.cfg.BatchBytesMax) {
+			break
+		}
+		size = next
+		n++
+	}
+	b := batch{active: true, since: g.now, tickets: append([]*Ticket(nil), q.waiting[:n]...)}
+	rest := copy(q.waiting, q.waiting[n:])
+	clear(q.waiting[rest:])
+	q.waiting = q.waiting[:rest]
+
+	q.entries = q.entries[:0]
+	for _, t := range b.tickets {
+		g.observe(event.Event{Kind: event.BatchWait, Took: g.now - t.queued})
+		q.entries = append(q.entries, wire.BatchEntry{SM: t.SM, Value: t.Value})
+	}
+	g.beforePropose(q.entries)
+	if n == 1 { // the original does not wrap a single value
+		b.value = wire.AppendValue(make([]byte, 0, size), q.entries[0].SM, q.entries[0].Value)
+	} else {
+		b.value = wire.AppendBatch(make([]byte, 0, size), q.entries)
+		g.observe(event.Event{Kind: event.BatchSend, Size: n})
+	}
+	clear(q.entries)
+	return b
+}
+
+// beforePropose lets the state machines that want it replace a value: one
+// call for each of them, on its first value, as the original does.
+func (g *Group) beforePropose(entries []wire.BatchEntry) {
+	if !g.cfg.ChangeBeforePropose {
+		return
+	}
+	var called []sm.ID
+next:
+	for i := range entries {
+		for _, id := range called {
+			if id == entries[i].SM {
+				continue next
+			}
+		}
+		called = append(called, entries[i].SM)
+		if h, ok := g.exec.machine(entries[i].SM).(sm.BeforeProposer); ok {
+			entries[i].Value = h.BeforePropose(g.cfg.Index, entries[i].Value)
+		}
+	}
+}
+
+func (q *queue) propose(g *Group, b batch) {
+	q.current = b
+	g.core.Propose(b.value)
+}
+
+// decided sorts out whose value an instance was closed with, and returns the
+// tickets by index if it was the own one. The others go on in the next
+// instance, before everything that waits: their value cannot be chosen in
+// this one any more, so proposing it again cannot repeat it (hazard H7).
+func (q *queue) decided(g *Group, c *paxos.Chosen) []*Ticket {
+	b := q.current
+	if !b.active {
+		return nil
+	}
+	if bytes.Equal(b.value, c.Value) {
+		g.observe(event.Event{Kind: event.ChosenOwn, Instance: c.Instance, Took: g.now - b.since})
+		return b.tickets
+	}
+	g.observe(event.Event{Kind: event.ChosenOther, Instance: c.Instance})
+	q.current = batch{}
+	again := make([]*Ticket, 0, len(b.tickets)+len(q.waiting))
+	for _, t := range b.tickets {
+		if t == nil {
+			continue
+		}
+		g.observe(event.Event{Kind: event.CommitConflict, Instance: c.Instance})
+		if t.lost++; t.Attempts != 0 && t.lost >= t.Attempts {
+			g.finish(t, ErrConflict)
+			continue
+		}
+		again = append(again, t)
+	}
+	q.waiting = append(again, q.waiting...)
+	return nil
+}
+
+// drain ends every ticket with err.
+func (q *queue) drain(g *Group, err error) {
+	for _, t := range q.current.tickets {
+		if t != nil {
+			g.finish(t, err)
+		}
+	}
+	for _, t := range q.waiting {
+		g.finish(t, err)
+	}
+	*q = queue{}
+}

@@ -1,0 +1,230 @@
+package group
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
+)
+
+// ErrLogGap: the log no longer holds an instance that a state machine still
+// needs; its checkpoint is too old, or part of the directory is missing.
+var ErrLogGap = errors.New("log does not hold what a state machine needs")
+
+// replayReport is how often a long replay reports its progress.
+const replayReport = 4096
+
+// Open reads what the log holds, executes what the state machines have not
+// seen, and returns the group at its current instance. It may take long;
+// now is the clock's reading.
+//
+// With M the highest instance in the log and c the first one that a state
+// machine lacks (spec/storage-api.md section 3.5, hazard H4):
+//
+//	log     checkpoints   executed now   current instance
+//	empty   none          –              0
+//	empty   through c-1   –              c, log begins at c
+//	… M     c <= M        c … M-1        M, with what was accepted there
+//	… M     c == M+1      –              M, decided again and not executed again
+//	… M     c >  M+1      –              c, log begins at c
+//
+// The record at M may be a promise or a vote that came to nothing, so M is
+// never taken as decided.
+func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
+	if cfg.Timing == (paxos.Timing{}) {
+		cfg.Timing = paxos.TimingFor(cfg.LargeMode, cfg.Following != 0)
+	}
+	g := &Group{cfg: cfg, env: env, now: now}
+	g.exec.machines = append(g.exec.machines, cfg.StateMachines...)
+	g.teach.init(cfg.LargeMode)
+	if err := g.system.load(g); err != nil {
+		return nil, err
+	}
+	if err := g.master.load(g); err != nil {
+		return nil, err
+	}
+	state, err := g.recover()
+	if err != nil {
+		return nil, err
+	}
+	members := g.cfg.Members
+	if g.system.v.Cluster != 0 {
+		members = paxos.NewMembership(g.system.v.Members)
+	}
+	g.core = paxos.New(paxos.Config{
+		Me: cfg.Me, Members: members, Following: cfg.Following,
+		Timing: cfg.Timing, Rand: cfg.Rand, Hazards: cfg.Hazards,
+	}, outlet{g}, state, now)
+	g.core.SetSync(cfg.NoSync, cfg.SyncInterval)
+	return g, nil
+}
+
+func (g *Group) recover() (paxos.State, error) {
+	var s paxos.State
+	newest, any, err := g.env.Max()
+	if err != nil {
+		return s, fmt.Errorf("group %d: find the newest record: %w", g.cfg.Index, err)
+	}
+	if err := g.loadMinChosen(newest, any); err != nil {
+		return s, err
+	}
+	if any {
+		r, err := g.record(newest)
+		if err != nil {
+			return s, err
+		}
+		s = paxos.State{Instance: newest, Promised: r.Promised, Accepted: r.Accepted, Value: r.Value, Checksum: r.Checksum}
+	}
+	from, to := g.checkpoints()
+	g.exec.covered = to
+	if from > s.Instance+1 || !any && from > 0 {
+		// State machines are ahead of the log: it was lost, or the newest
+		// records never reached the disk. They were never promised to anybody,
+		// so going on behind them is safe; what is between is not kept.
+		if err := g.setMinChosen(from); err != nil {
+			return s, err
+		}
+		return paxos.State{Instance: from, Promised: s.Promised}, nil
+	}
+	if from < s.Instance {
+		if err := g.replay(from, &s); err != nil {
+			return s, err
+		}
+	}
+	return s, g.lastChecksum(&s)
+}
+
+// checkpoints returns the first instance that some state machine lacks, and
+// the first one that none has. Machines without a checkpoint lack everything;
+// with no machine at all there is nothing to replay.
+func (g *Group) checkpoints() (from, to uint64) {
+	if len(g.exec.machines) == 0 {
+		return 0, 0
+	}
+	from = sm.NoCheckpoint
+	for _, m := range g.exec.machines {
+		next := uint64(0)
+		if c, ok := m.(sm.Checkpointer); ok {
+			next = c.CheckpointInstance(g.cfg.Index) + 1 // NoCheckpoint+1 is 0
+		}
+		from, to = min(from, next), max(to, next)
+	}
+	return from, to
+}
+
+// replay executes from … s.Instance-1. Each of these is decided, since a
+// record is only written behind the final one of the instance before.
+func (g *Group) replay(from uint64, s *paxos.State) error {
+	if len(g.exec.machines) == 0 {
+		from = s.Instance // the node's own state machines keep their state durably
+	}
+	if from < s.Instance && from < g.minChosen {
+		return fmt.Errorf("group %d: %w: instance %d is needed, the log begins at %d; restore the state machine's data, or remove it and the log to fetch both from another node",
+			g.cfg.Index, ErrLogGap, from, g.minChosen)
+	}
+	for i := from; i < s.Instance; i++ {
+		if (s.Instance-i)%replayReport == 0 {
+			g.observe(event.Event{Kind: event.Replay, Instance: i, Number: s.Instance - i, Size: int(s.Instance - from)})
+		}
+		r, err := g.record(i)
+		if err != nil {
+			return err
+		}
+		// An original node may have written a lower promise behind this one.
+		if s.Promised.Less(r.Promised) {
+			s.Promised = r.Promised
+		}
+		if err := g.replayOne(i, r.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Group) replayOne(instance uint64, value []byte) error {
+	g.exec.begin(value)
+	defer func() { g.exec.active, g.exec.next = false, 0 }()
+	for i := range g.exec.entries {
+		if _, _, err := g.exec.apply(g, instance, i, true); err != nil {
+			return fmt.Errorf("group %d: replay instance %d: %w", g.cfg.Index, instance, err)
+		}
+	}
+	return nil
+}
+
+func (g *Group) record(instance uint64) (paxos.Record, error) {
+	var r paxos.Record
+	data, ok, err := g.env.Read(instance)
+	if err == nil && !ok {
+		err = ErrLogGap
+	}
+	if err == nil {
+		err = wire.DecodeRecord(data, &r)
+	}
+	if err == nil && r.Instance != instance {
+		err = fmt.Errorf("the record says it is of instance %d", r.Instance)
+	}
+	if err != nil {
+		return r, fmt.Errorf("group %d: read instance %d: %w", g.cfg.Index, instance, err)
+	}
+	return r, nil
+}
+
+// lastChecksum continues the checksum chain from the record before
+// (spec/protocol.md section 8.5), and takes its promise if that is higher.
+func (g *Group) lastChecksum(s *paxos.State) error {
+	if s.Instance == 0 || s.Instance <= g.minChosen {
+		return nil
+	}
+	if _, ok, err := g.env.Read(s.Instance - 1); err == nil && !ok {
+		return nil
+	}
+	r, err := g.record(s.Instance - 1)
+	if err != nil {
+		return err
+	}
+	s.LastChecksum = r.Checksum
+	if s.Promised.Less(r.Promised) {
+		s.Promised = r.Promised
+	}
+	return nil
+}
+
+// loadMinChosen reads the lowest kept instance, and moves it behind records
+// that were cleaned after it was last stored (spec/storage-api.md section 3.2).
+func (g *Group) loadMinChosen(newest uint64, any bool) error {
+	v, ok, err := g.env.Variable(MinChosen)
+	if err != nil {
+		return fmt.Errorf("group %d: read the lowest kept instance: %w", g.cfg.Index, err)
+	}
+	if ok {
+		if len(v) != 8 {
+			return fmt.Errorf("group %d: the lowest kept instance has %d bytes, want 8", g.cfg.Index, len(v))
+		}
+		g.minChosen = binary.LittleEndian.Uint64(v)
+	}
+	at := g.minChosen
+	for any && at < newest {
+		if _, ok, err := g.env.Read(at); err != nil || ok {
+			break // a damaged record is there; who needs it will be told
+		}
+		at++
+	}
+	if at == g.minChosen {
+		return nil
+	}
+	return g.setMinChosen(at)
+}
+
+func (g *Group) setMinChosen(instance uint64) error {
+	if err := g.env.SetVariable(MinChosen, binary.LittleEndian.AppendUint64(nil, instance)); err != nil {
+		return fmt.Errorf("group %d: store the lowest kept instance: %w", g.cfg.Index, err)
+	}
+	g.minChosen = instance
+	return nil
+}

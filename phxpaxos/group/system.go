@@ -1,0 +1,105 @@
+package group
+
+import (
+	"fmt"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
+)
+
+// system is the node's own state machine for membership and cluster id
+// (spec/storage-api.md section 5).
+type system struct{ v wire.SystemVariables }
+
+func (g *Group) internal(id sm.ID) bool { return id == sm.System || id == sm.Master }
+
+// applyInternal executes a value of the node's own state machines. outcome is
+// what its proposer is told; err means that it has to be tried again.
+func (g *Group) applyInternal(id sm.ID, instance uint64, body []byte, t *Ticket) (outcome, err error) {
+	if id == sm.System {
+		return g.system.execute(g, instance, body)
+	}
+	return nil, g.master.execute(g, instance, body)
+}
+
+// load reads the stored variables. Without any, the configured nodes are the
+// members and there is no cluster id.
+func (s *system) load(g *Group) error {
+	s.v = wire.SystemVariables{Version: wire.NoVersion}
+	data, ok, err := g.env.Variable(SystemVariables)
+	if err == nil && ok {
+		err = wire.DecodeSystemVariables(data, &s.v)
+	}
+	if err != nil {
+		return fmt.Errorf("group %d: read the stored membership: %w", g.cfg.Index, err)
+	}
+	if s.v.Cluster == 0 {
+		s.v.Members = append([]nodeid.ID(nil), g.cfg.Members...)
+	}
+	return nil
+}
+
+// birth returns the value that creates the cluster id, if that is what has to
+// be proposed first, and nil otherwise.
+func (s *system) birth(g *Group) []byte {
+	if !g.cfg.UseMembers || s.v.Cluster != 0 {
+		return nil
+	}
+	const span = 1<<31 - 1
+	v := s.v
+	v.Cluster = uint64(g.cfg.Me) ^ uint64(g.cfg.Rand.IntN(span)) + uint64(g.cfg.Rand.IntN(span))
+	return wire.AppendValue(nil, sm.System, wire.AppendSystemVariables(nil, &v))
+}
+
+// execute takes a new membership or cluster id, if it was proposed by
+// somebody who knew the present one.
+func (s *system) execute(g *Group, instance uint64, body []byte) (outcome, err error) {
+	var v wire.SystemVariables
+	if err := wire.DecodeSystemVariables(body, &v); err != nil {
+		return nil, nil // it says nothing, here as on every node
+	}
+	if s.v.Cluster != 0 && v.Cluster != s.v.Cluster {
+		return ErrClusterMismatch, nil
+	}
+	if v.Version != s.v.Version {
+		return ErrVersionConflict, nil
+	}
+	v.Version = instance
+	return nil, s.adopt(g, v)
+}
+
+// update takes a teacher's variables if they are newer than the own ones.
+func (s *system) update(g *Group, data []byte) (changed bool, err error) {
+	var v wire.SystemVariables
+	if len(data) == 0 || wire.DecodeSystemVariables(data, &v) != nil || v.Version == wire.NoVersion {
+		return false, nil
+	}
+	if s.v.Cluster != 0 && v.Cluster != s.v.Cluster {
+		return false, nil
+	}
+	if s.v.Version != wire.NoVersion && v.Version <= s.v.Version {
+		return false, nil
+	}
+	return true, s.adopt(g, v)
+}
+
+func (s *system) adopt(g *Group, v wire.SystemVariables) error {
+	if err := g.env.SetVariable(SystemVariables, wire.AppendSystemVariables(nil, &v)); err != nil {
+		return fmt.Errorf("store the membership: %w", err)
+	}
+	s.v = v
+	if g.core != nil { // not while the log is replayed
+		g.core.SetMembers(paxos.NewMembership(v.Members))
+	}
+	return nil
+}
+
+// snapshot is what a learner far behind is told; empty if there is nothing.
+func (s *system) snapshot() []byte {
+	if s.v.Version == wire.NoVersion || s.v.Cluster == 0 {
+		return []byte{}
+	}
+	return wire.AppendSystemVariables(nil, &s.v)
+}
