@@ -103,6 +103,7 @@ func (q *queue) start(g *Group) {
 		return
 	}
 	if !g.core.IsLatest() {
+		g.core.CatchUp()
 		return
 	}
 	if !g.core.Members().Contains(g.cfg.Me) {

@@ -93,6 +93,9 @@ func (c *Core) Step(m *Message) {
 		c.learner.onOffer(m)
 	case AskForLearn:
 		c.learner.sees(m.Instance)
+		if m.Instance > c.instance {
+			c.learner.askSoon(m.From) // who asks from ahead can teach
+		}
 	default: // the rest is the teacher's
 	}
 	c.check()
@@ -322,6 +325,17 @@ func (c *Core) Accepted() (Ballot, []byte) { return c.acceptor.accepted, c.accep
 
 // Proposing reports whether a round is under way.
 func (c *Core) Proposing() bool { return c.proposer.preparing || c.proposer.accepting }
+
+// CatchUp asks everybody for what this node lacks, unless that was done just
+// now; the periodic ask would be seconds away.
+func (c *Core) CatchUp() {
+	if c.err == nil && c.now >= c.learner.nextSoon {
+		c.learner.nextSoon = c.now + c.cfg.Timing.AskSoon
+		highest := c.learner.highest
+		c.learner.ask()
+		c.learner.highest = highest
+	}
+}
 
 // Learning puts the next ask off: values are coming in.
 func (c *Core) Learning() { c.learner.armAsk() }
