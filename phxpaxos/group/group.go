@@ -26,12 +26,8 @@ type Group struct {
 	master   master
 	strays   strays
 
-	unsaved   []pendingSave // handed to the disk, in order
 	minChosen uint64
 }
-
-// pendingSave is a record on its way to the disk.
-type pendingSave struct{ seq, instance uint64 }
 
 // Propose takes a proposal; it comes back by Env.Finish.
 func (g *Group) Propose(t *Ticket) {
@@ -74,11 +70,6 @@ func (g *Group) Cancel(t *Ticket, err error) {
 
 // Saved tells that every Save up to seq is on disk.
 func (g *Group) Saved(seq uint64) {
-	n := 0
-	for n < len(g.unsaved) && g.unsaved[n].seq <= seq {
-		n++
-	}
-	g.unsaved = g.unsaved[:copy(g.unsaved, g.unsaved[n:])]
 	g.core.Saved(seq)
 	g.settle()
 	g.teach.pump(g)
@@ -186,12 +177,7 @@ func (g *Group) Instance() uint64 { return g.core.Instance() }
 
 // Readable is the instance below which every record can be read from the
 // storage in its final form.
-func (g *Group) Readable() uint64 {
-	if len(g.unsaved) > 0 {
-		return min(g.unsaved[0].instance, g.core.Instance())
-	}
-	return g.core.Instance()
-}
+func (g *Group) Readable() uint64 { return g.core.Readable() }
 
 // MinChosen is the lowest instance that the log keeps.
 func (g *Group) MinChosen() uint64 { return g.minChosen }

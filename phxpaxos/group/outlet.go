@@ -23,7 +23,6 @@ const (
 func (o outlet) Save(s paxos.Save) {
 	g := o.g
 	data := wire.AppendRecord(make([]byte, 0, len(s.Record.Value)+recordOverhead), &s.Record)
-	g.unsaved = append(g.unsaved, pendingSave{s.Seq, s.Record.Instance})
 	g.env.Save(Save{Seq: s.Seq, Instance: s.Record.Instance, Data: data, Sync: s.Sync})
 }
 

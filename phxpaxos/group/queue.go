@@ -99,6 +99,7 @@ func (q *queue) expire(g *Group) {
 // start begins a round with what waits, if none is under way and this node
 // knows of nothing that it lacks.
 func (q *queue) start(g *Group) {
+	q.batchAt = 0
 	if g.err != nil || q.current.active || len(q.waiting) == 0 || g.core.Chosen() != nil {
 		return
 	}
@@ -125,7 +126,6 @@ func (q *queue) start(g *Group) {
 // gather reports whether to wait for more company. A lone proposal never
 // waits, nor does anything longer than BatchDelay.
 func (q *queue) gather(g *Group) bool {
-	q.batchAt = 0
 	if g.cfg.BatchDelay == 0 || len(q.waiting) < 2 || len(q.waiting) >= g.cfg.BatchCountMax {
 		return false
 	}

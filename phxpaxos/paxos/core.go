@@ -76,6 +76,11 @@ func (c *Core) Step(m *Message) {
 	if c.err != nil || m.From == c.cfg.Me || m.From == nodeid.None {
 		return
 	}
+	c.dispatch(m)
+	c.check()
+}
+
+func (c *Core) dispatch(m *Message) {
 	switch m.Kind {
 	case Prepare, Accept:
 		c.stepRequest(m)
@@ -86,7 +91,9 @@ func (c *Core) Step(m *Message) {
 			c.learner.onSuccess(m)
 		}
 	case LearnValue:
-		if c.verify(m) {
+		if m.Instance > c.instance {
+			c.retry.keep(c, m) // overtook the one before
+		} else if c.verify(m) {
 			c.learner.onValue(m)
 		}
 	case Offer:
@@ -98,7 +105,6 @@ func (c *Core) Step(m *Message) {
 		}
 	default: // the rest is the teacher's
 	}
-	c.check()
 }
 
 // stepRequest sorts a prepare or accept by its instance
@@ -303,6 +309,16 @@ func (c *Core) SetSync(never bool, interval int) {
 
 // Instance is the current instance.
 func (c *Core) Instance() uint64 { return c.instance }
+
+// Readable is the instance below which the log holds every record in its final
+// form. A record that is only asked for may still replace a vote that came to
+// nothing, and teaching that one would be teaching what was not chosen.
+func (c *Core) Readable() uint64 {
+	if len(c.out.unsaved) > 0 {
+		return min(c.out.unsaved[0].instance, c.instance)
+	}
+	return c.instance
+}
 
 // LastChecksum is the checksum chain through the instance before.
 func (c *Core) LastChecksum() uint32 { return c.lastChecksum }

@@ -72,7 +72,7 @@ func (l *learner) onOffer(m *Message) {
 // onValue takes a value that a teacher says is chosen.
 func (l *learner) onValue(m *Message) {
 	l.c.observe(event.Event{Kind: event.LearnReceive, Instance: m.Instance, Peer: m.From, Size: len(m.Value)})
-	if m.Instance > l.c.instance || m.Ballot.IsNull() {
+	if m.Ballot.IsNull() {
 		return
 	}
 	// The acknowledgement names the instance before it advances.

@@ -15,7 +15,11 @@ type outbox struct {
 	saves   []Save    // not handed out yet
 	free    []Message // may go
 	gated   []gated   // in the order of after
+	unsaved []unsaved // saves above durable, also those not handed out yet
 }
+
+// unsaved is a record that the log does not hold yet.
+type unsaved struct{ seq, instance uint64 }
 
 type gated struct {
 	after uint64 // may go once durable >= after
@@ -26,6 +30,7 @@ type gated struct {
 func (o *outbox) save(r Record, sync bool) uint64 {
 	o.seq++
 	o.saves = append(o.saves, Save{Seq: o.seq, Record: r, Sync: sync})
+	o.unsaved = append(o.unsaved, unsaved{o.seq, r.Instance})
 	return o.seq
 }
 
@@ -62,6 +67,11 @@ func (o *outbox) saved(seq uint64) {
 	}
 	o.durable = seq
 	n := 0
+	for n < len(o.unsaved) && o.unsaved[n].seq <= seq {
+		n++
+	}
+	o.unsaved = o.unsaved[:copy(o.unsaved, o.unsaved[n:])]
+	n = 0
 	for n < len(o.gated) && o.gated[n].after <= seq {
 		m := o.gated[n].m
 		n++

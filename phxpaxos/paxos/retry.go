@@ -3,13 +3,14 @@ package paxos
 import "github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 
 const (
-	retryDistance = 300      // how far ahead a request may be to be kept (spec/protocol.md section 2.4)
-	retryCount    = 300      // requests kept; the oldest gives way
+	retryDistance = 300      // how far ahead a message may be to be kept (spec/protocol.md section 2.4)
+	retryCount    = 300      // messages kept; the oldest gives way
 	retryBytes    = 64 << 20 // bytes kept; values of 10 MiB would make 3 GiB of 300
 )
 
-// retryQueue keeps prepares and accepts of coming instances, so that a node
-// that is a step behind votes as soon as it has caught up
+// retryQueue keeps prepares, accepts and learned values of coming instances,
+// so that a node that is a step behind votes as soon as it has caught up, and
+// a network that reorders does not waste what is taught
 // (spec/protocol.md section 14.4).
 type retryQueue struct {
 	messages []Message
@@ -55,6 +56,6 @@ func (q *retryQueue) run(c *Core) {
 	q.messages = rest
 	for i := range due {
 		c.observe(event.Event{Kind: event.RetryRun, Instance: due[i].Instance, Peer: due[i].From})
-		c.stepRequest(&due[i])
+		c.dispatch(&due[i])
 	}
 }

@@ -1,0 +1,76 @@
+# Everything that is done with this repository, by name. "make help" lists it.
+# It needs Go; the targets that use the race detector also need a C compiler.
+
+GO        ?= go
+PACKAGES  ?= ./...
+FUZZTIME  ?= 20s
+BENCH     ?= .
+BENCHTIME ?= 1s
+SEEDS     ?= 2000
+
+# Packages in which goroutines meet.
+RACE = ./phxpaxos/... ./plugin/...
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Variables: PACKAGES=$(PACKAGES) FUZZTIME=$(FUZZTIME) BENCH=$(BENCH) BENCHTIME=$(BENCHTIME) SEEDS=$(SEEDS)'
+
+.PHONY: demo
+demo: ## a cluster of three processes on this machine; one is killed and comes back
+	$(GO) run ./tools/demo
+
+.PHONY: build
+build: ## every program, into bin/
+	./build.sh
+
+.PHONY: test
+test: ## all tests
+	$(GO) test $(PACKAGES)
+
+.PHONY: race
+race: ## all tests of the packages with goroutines, under the race detector
+	$(GO) test -race -short $(RACE)
+
+.PHONY: sim
+sim: ## SEEDS simulated clusters with faults, each checked
+	$(GO) run ./tools/sim -seeds $(SEEDS)
+
+.PHONY: fuzz
+fuzz: ## every fuzz test for FUZZTIME
+	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+		for f in $$(grep -h '^func Fuzz' $$dir/*_test.go | sed 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/' | sort -u); do \
+			echo "fuzz $$dir $$f"; \
+			$(GO) test $$dir -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME); \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## benchmarks of the packages that match BENCH
+	$(GO) test $(PACKAGES) -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem
+
+.PHONY: generate
+generate: ## write again what is generated: protobuf code, mocks, inventory of licences
+	./tools/generate/generate.sh
+	$(GO) generate ./...
+	$(GO) run ./tools/licenses
+
+.PHONY: lint
+lint: ## format, vet, house rules, generated files and licences up to date
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted, run gofmt -w:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run ./tools/tidy
+	$(GO) run ./tools/licenses -check
+	./tools/generate/generate.sh -check
+	$(GO) mod verify
+
+.PHONY: ci
+ci: ## what is checked before anything is merged
+	./.ci/run
+
+.PHONY: clean
+clean: ## remove what was built and what the samples left here
+	rm -rf bin log logpath_*

@@ -1,0 +1,55 @@
+package checksum_test
+
+import (
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
+)
+
+// Computed by an original node (spec/protocol.md section 4.1, spec/storage-api.md
+// section 1).
+func TestVectors(t *testing.T) {
+	for _, v := range []struct {
+		seed   uint32
+		data   string
+		stride int
+		want   uint32
+	}{
+		{0, "123456789", 1, 0xCBF43926}, {0, "123456789", 7, 0xAF86ADD3}, {0, "123456789", 8, 0xD8819D45},
+		{0, "hello paxos", 1, 4208781684}, {0, "hello paxos", 8, 2988640862}, {0, "hello paxos", 7, 3595084446},
+		{1234567, "hello paxos", 8, 2840687393}, {0, "", 8, 0}, {99, "", 7, 99},
+	} {
+		if got := checksum.Sampled(v.seed, []byte(v.data), v.stride); got != v.want {
+			t.Errorf("%q seed %d stride %d: %d, want %d", v.data, v.seed, v.stride, got, v.want)
+		}
+	}
+}
+
+// The fast way agrees with gathering the bytes first, at every length.
+func TestAgreesWithGathering(t *testing.T) {
+	d := rand.New(rand.NewPCG(1, 2))
+	data := make([]byte, 700)
+	for i := range data {
+		data[i] = byte(d.Uint32())
+	}
+	for _, stride := range []int{1, 7, 8} {
+		for n := range data {
+			var sampled []byte
+			for i := 0; i < n; i += stride {
+				sampled = append(sampled, data[i])
+			}
+			want := crc32.Update(5, crc32.IEEETable, sampled)
+			if got := checksum.Sampled(5, data[:n], stride); got != want {
+				t.Fatalf("stride %d, %d bytes: %08x, want %08x", stride, n, got, want)
+			}
+		}
+	}
+}
+
+func Example() {
+	fmt.Printf("%08x\n", checksum.Sampled(0, []byte("123456789"), checksum.PacketStride))
+	// Output: af86add3
+}
