@@ -1,0 +1,109 @@
+// Package networktest checks that a network keeps the contract of package
+// network. It is promised to users: whoever brings a Network of their own runs
+// the suite in a test of theirs.
+//
+//	func TestNetwork(t *testing.T) {
+//		networktest.Run(t, func(t testing.TB, me nodeid.ID) network.Network {
+//			return mynetwork.New(me)
+//		})
+//	}
+//
+// A network may lose, repeat and reorder packets, so the suite sends again what
+// did not arrive. It may not damage packets, block a sender, or call receive
+// after Close.
+package networktest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+)
+
+// Suite says what to check.
+type Suite struct {
+	// New returns a network for node me that was not started. It is called
+	// again with an id whose network was closed: that is a restart. The suite
+	// closes what it starts. Required.
+	New func(t testing.TB, me nodeid.ID) network.Network
+
+	// PacketBytesMax is the largest packet that has to arrive, in bytes.
+	// Default 10485760.
+	PacketBytesMax int
+}
+
+// Run checks the networks that open returns, with the defaults of Suite.
+func Run(t *testing.T, open func(t testing.TB, me nodeid.ID) network.Network) {
+	t.Helper()
+	Suite{New: open}.Run(t)
+}
+
+// Run runs the suite as subtests of t. It takes some seconds and listens on
+// the loopback interface only.
+func (s Suite) Run(t *testing.T) {
+	t.Helper()
+	if s.PacketBytesMax == 0 {
+		s.PacketBytesMax = 10485760
+	}
+	for _, c := range []struct {
+		name string
+		run  func(Suite, *testing.T)
+	}{
+		{"Sizes", Suite.testSizes},
+		{"EverybodyToEverybody", Suite.testMesh},
+		{"ConcurrentSenders", Suite.testConcurrentSenders},
+		{"DeadPeer", Suite.testDeadPeer},
+		{"PeerThatDoesNotRead", Suite.testPeerThatDoesNotRead},
+		{"RestartedPeer", Suite.testRestartedPeer},
+		{"Garbage", Suite.testGarbage},
+		{"CloseUnderLoad", Suite.testCloseUnderLoad},
+		{"CloseWaitsForReceive", Suite.testCloseWaitsForReceive},
+		{"CloseStates", Suite.testCloseStates},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(s, t) })
+	}
+}
+
+// FreeIDs returns the ids of n nodes on the loopback interface whose ports were
+// free for TCP and UDP a moment ago. The ports are not ones that the system
+// gives to outgoing connections, so they stay free while a node is down.
+func FreeIDs(n int) ([]nodeid.ID, error) {
+	var ids []nodeid.ID
+	held := make(map[uint16]bool)
+	for attempt := 0; len(ids) < n; attempt++ {
+		if attempt > 100*(n+1) {
+			return nil, fmt.Errorf("found only %d of %d free ports", len(ids), n)
+		}
+		port := uint16(10240 + rand.IntN(32768-10240))
+		if held[port] || !free(port) {
+			continue
+		}
+		held[port] = true
+		id, err := nodeid.FromAddrPort(netip.AddrPortFrom(loopback, port))
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+func free(port uint16) bool {
+	tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: int(port)})
+	if err != nil {
+		return false
+	}
+	defer tcp.Close()
+	udp, err := net.ListenUDP("udp4", &net.UDPAddr{Port: int(port)})
+	if err != nil {
+		return false
+	}
+	defer udp.Close()
+	return true
+}

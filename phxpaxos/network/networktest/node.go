@@ -1,0 +1,138 @@
+package networktest
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+)
+
+// patience is how long the suite waits for what has to happen, and again how
+// long before it sends a packet once more.
+const (
+	patience = 60 * time.Second
+	again    = 300 * time.Millisecond
+)
+
+type digest [sha256.Size]byte
+
+// node is a started network and what arrived there.
+type node struct {
+	network.Network
+	id nodeid.ID
+
+	mu      sync.Mutex
+	arrived map[digest]int
+}
+
+func (n *node) receive(packet []byte) {
+	d := digest(sha256.Sum256(packet))
+	n.mu.Lock()
+	n.arrived[d]++
+	n.mu.Unlock()
+}
+
+func (n *node) has(d digest) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.arrived[d] > 0
+}
+
+// ids returns free ids, or fails the test.
+func ids(t *testing.T, n int) []nodeid.ID {
+	t.Helper()
+	ids, err := FreeIDs(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// start starts a node that the test closes at its end.
+func (s Suite) start(t *testing.T, id nodeid.ID) *node {
+	t.Helper()
+	n := &node{Network: s.New(t, id), id: id, arrived: make(map[digest]int)}
+	if err := n.Start(n.receive); err != nil {
+		t.Fatalf("Start of %v: %v", id, err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Errorf("Close of %v: %v", id, err)
+		}
+	})
+	return n
+}
+
+func (s Suite) startAll(t *testing.T, n int) []*node {
+	t.Helper()
+	var nodes []*node
+	for _, id := range ids(t, n) {
+		nodes = append(nodes, s.start(t, id))
+	}
+	return nodes
+}
+
+// packet returns size bytes that differ for each seed as far as size allows.
+func packet(seed uint64, size int) []byte {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	p := make([]byte, size)
+	rand.NewChaCha8(key).Read(p)
+	return p
+}
+
+// deliver sends the packets from one node to another until all have arrived.
+func deliver(t *testing.T, from, to *node, packets [][]byte, class network.Class) {
+	t.Helper()
+	missing := make(map[digest][]byte)
+	for _, p := range packets {
+		missing[sha256.Sum256(p)] = p
+	}
+	var sent time.Time
+	eventually(t, "packets arrive", func() bool {
+		for d := range missing {
+			if to.has(d) {
+				delete(missing, d)
+			}
+		}
+		if len(missing) > 0 && time.Since(sent) > again {
+			sent = time.Now()
+			for _, p := range missing {
+				from.Send(to.id, p, class)
+			}
+		}
+		return len(missing) == 0
+	})
+}
+
+// eventually waits until ok returns true.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v in vain: %s", patience, what)
+		}
+		time.Sleep(time.Millisecond) // between two looks, nothing relies on it
+	}
+}
+
+// within fails the test if run has not returned after the time.
+func within(t *testing.T, limit time.Duration, what string, run func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run()
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
+		t.Fatalf("%s takes longer than %v", what, limit)
+	}
+}

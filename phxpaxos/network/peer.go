@@ -1,0 +1,323 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+)
+
+// errTorn says that a connection ended within a frame.
+var errTorn = errors.New("connection ended within the frame")
+
+// errStale says that a packet waited longer than QueueAgeMax.
+var errStale = errors.New("packet waited too long")
+
+// errTalks says that a peer wrote on a connection that only this node writes on.
+var errTalks = errors.New("peer writes on a one-way connection")
+
+// peer is the road to one node: a queue, and the one goroutine that empties it
+// into a connection of its own. All fields below queue belong to that goroutine,
+// but for link, which Close reads under linkMu.
+type peer struct {
+	t    *TCP
+	id   nodeid.ID
+	addr netip.AddrPort
+
+	queue queue
+
+	pending []item // taken from the queue; those before head are done
+	head    int
+	spare   []item
+	round   round
+	backoff backoff
+	dialled bool // a connection was tried before
+	failing bool // the last attempt failed, and it was logged
+
+	linkMu sync.Mutex
+	link   *link
+}
+
+// link is one dialled connection. Bytes go one way only; the other way is
+// watched for its end.
+type link struct {
+	conn  *net.TCPConn
+	since time.Duration
+	armed time.Duration // when the write deadline was last set
+	lost  atomic.Bool   // set by the watcher
+}
+
+// run sends until the network closes or the peer was of no interest for a while.
+func (p *peer) run() {
+	defer p.t.wg.Done()
+	defer p.disconnect(nil)
+	for p.next() {
+		p.dropStale()
+		if p.head == len(p.pending) {
+			continue
+		}
+		if !p.connected() && !p.connect() {
+			continue
+		}
+		p.write()
+	}
+}
+
+// next waits until there is something to send. It returns false at the end.
+func (p *peer) next() bool {
+	if p.head < len(p.pending) {
+		return p.t.ctx.Err() == nil
+	}
+	p.spare, p.pending, p.head = p.pending[:0], nil, 0
+	for {
+		items, open := p.queue.take(p.spare)
+		if !open {
+			return false
+		}
+		if len(items) > 0 {
+			p.pending = items
+			return true
+		}
+		// A connection that ended while nothing is to be sent is given up now,
+		// so that the next packet goes over a fresh one (section 19.3, L15).
+		if p.connected() {
+			<-p.queue.wake
+			continue
+		}
+		if !p.waitUnconnected() {
+			return false
+		}
+	}
+}
+
+// waitUnconnected waits for a packet for a peer without a connection. After a
+// while it gives the peer up, so that ids that once came out of a packet do not
+// stay for ever.
+func (p *peer) waitUnconnected() bool {
+	timer := time.NewTimer(p.t.peerIdle)
+	defer timer.Stop()
+	select {
+	case <-p.queue.wake:
+		return true
+	case <-timer.C:
+		if p.t.forget(p) {
+			return false
+		}
+		<-p.queue.wake
+		return true
+	}
+}
+
+// dropStale drops what waited too long. The queue is in the order of time.
+func (p *peer) dropStale() {
+	now := p.t.now()
+	count, bytes := 0, 0
+	for p.head < len(p.pending) {
+		it := &p.pending[p.head]
+		if now-it.at <= p.t.cfg.QueueAgeMax {
+			break
+		}
+		p.t.observe(event.Event{Kind: event.NetDequeue, Group: -1, Peer: p.id, Size: len(it.packet), Took: now - it.at, Err: errStale})
+		count, bytes = count+1, bytes+len(it.packet)
+		*it = item{}
+		p.head++
+	}
+	if count > 0 {
+		p.queue.release(count, bytes)
+	}
+}
+
+// connected says whether the connection can be written to, and clears away one
+// that cannot.
+func (p *peer) connected() bool {
+	if p.link == nil {
+		return false
+	}
+	if !p.link.lost.Load() {
+		return true
+	}
+	p.disconnect(nil)
+	return false
+}
+
+// connect makes one attempt, or waits until one is due. It returns false if
+// there is no connection yet: by then, what waits may be stale.
+func (p *peer) connect() bool {
+	if wait := p.backoff.wait(p.t.now()); wait > 0 {
+		p.t.sleep(wait)
+		return false
+	}
+	if p.dialled {
+		p.t.observe(event.Event{Kind: event.NetReconnect, Group: -1, Peer: p.id})
+	}
+	p.dialled = true
+	p.backoff.attempt(p.t.now())
+	dialer := net.Dialer{Timeout: p.t.cfg.DialTimeout, Control: dialControl(p.t.cfg.StallMax)}
+	conn, err := dialer.DialContext(p.t.ctx, "tcp4", p.addr.String())
+	if err != nil {
+		p.dialFailed(err)
+		return false
+	}
+	now := p.t.now()
+	l := &link{conn: conn.(*net.TCPConn), since: now, armed: now - p.t.cfg.StallMax - 1}
+	if !p.adopt(l) {
+		return false
+	}
+	p.t.log.Info("connected to peer", "peer", p.id.String())
+	p.failing = false
+	return true
+}
+
+func (p *peer) dialFailed(err error) {
+	if p.t.ctx.Err() != nil {
+		return
+	}
+	p.t.observe(event.Event{Kind: event.NetError, Group: -1, Peer: p.id, Err: err})
+	if !p.failing {
+		p.failing = true
+		p.t.log.Warn("cannot reach peer, will try again while there is something to send", "peer", p.id.String(), "err", err)
+	}
+}
+
+// adopt makes l the connection and starts its watcher, unless the network was
+// closed while it was dialled: then Close did not see it.
+func (p *peer) adopt(l *link) bool {
+	p.linkMu.Lock()
+	defer p.linkMu.Unlock()
+	if p.t.ctx.Err() != nil {
+		l.conn.Close()
+		return false
+	}
+	p.link = l
+	p.t.wg.Add(1) // run holds one, so Wait has not returned
+	go p.watch(l)
+	return true
+}
+
+// watch notices the end of a connection at once, so that no packet is written
+// into it. A peer has nothing to say here; a program that talks nevertheless is
+// heard out for a while, then the connection ends.
+func (p *peer) watch(l *link) {
+	defer p.t.wg.Done()
+	var ignored [512]byte
+	for heard := 0; heard < 64<<10; {
+		n, err := l.conn.Read(ignored[:])
+		heard += n
+		if err != nil {
+			l.lost.Store(true)
+			p.queue.poke()
+			return
+		}
+	}
+	p.t.observe(event.Event{Kind: event.NetError, Group: -1, Peer: p.id, Err: errTalks})
+	l.lost.Store(true)
+	p.queue.poke()
+}
+
+// disconnect gives up the connection, if there is one, because of err, or
+// because the peer closed it.
+func (p *peer) disconnect(err error) {
+	p.linkMu.Lock()
+	l := p.link
+	p.link = nil
+	p.linkMu.Unlock()
+	if l == nil {
+		return
+	}
+	l.conn.Close()
+	p.backoff.lasted(p.t.now() - l.since)
+	if p.t.ctx.Err() != nil {
+		return
+	}
+	if err == nil {
+		p.t.log.Info("peer closed the connection", "peer", p.id.String())
+		return
+	}
+	p.t.observe(event.Event{Kind: event.NetError, Group: -1, Peer: p.id, Err: err})
+	p.t.log.Info("connection to peer failed", "peer", p.id.String(), "err", err)
+}
+
+// shut ends the peer from outside, whatever it is doing.
+func (p *peer) shut() {
+	p.queue.shut()
+	p.linkMu.Lock()
+	defer p.linkMu.Unlock()
+	if p.link != nil {
+		p.link.conn.Close()
+	}
+}
+
+// write sends one round of what is pending. If the connection fails, whole
+// frames that it took count as sent, a frame that it took in part is dropped,
+// and the rest stays for the next connection.
+func (p *peer) write() {
+	items := p.pending[p.head:]
+	p.round.fill(items)
+	items = items[:p.round.count]
+	p.observeDequeue(items)
+
+	wrote, err := p.writeAll()
+	p.round.done()
+	done := len(items)
+	if err != nil {
+		var torn bool
+		done, torn = cutAt(items, wrote)
+		if torn {
+			p.t.observe(event.Event{Kind: event.NetError, Group: -1, Peer: p.id, Size: len(items[done].packet), Err: errTorn})
+			done++
+		}
+		p.disconnect(err)
+	}
+	bytes := 0
+	for i := range items[:done] {
+		bytes += len(items[i].packet)
+		items[i] = item{}
+	}
+	p.head += done
+	p.queue.release(done, bytes)
+	p.t.observe(event.Event{Kind: event.NetLoop, Group: -1, Peer: p.id, Number: uint64(done), Size: wrote})
+}
+
+func (p *peer) observeDequeue(items []item) {
+	if p.t.cfg.Observer == nil {
+		return
+	}
+	now := p.t.now()
+	for i := range items {
+		p.t.observe(event.Event{Kind: event.NetDequeue, Group: -1, Peer: p.id, Size: len(items[i].packet), Took: now - items[i].at})
+	}
+}
+
+// writeAll writes the round. The deadline is set at most once in StallMax, not
+// for each write: it lies two of them ahead, so it strikes only a write during
+// which the peer took nothing for at least StallMax.
+func (p *peer) writeAll() (wrote int, err error) {
+	l := p.link
+	for {
+		if now := p.t.now(); now-l.armed > p.t.cfg.StallMax {
+			l.armed = now
+			if err := l.conn.SetWriteDeadline(time.Now().Add(2 * p.t.cfg.StallMax)); err != nil {
+				return wrote, err
+			}
+		}
+		n, err := p.round.rest.WriteTo(l.conn)
+		wrote += int(n)
+		if err == nil {
+			return wrote, nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if n > 0 {
+				continue // slow, but alive
+			}
+			return wrote, fmt.Errorf("peer took nothing for %v: %w", p.t.cfg.StallMax, err)
+		}
+		return wrote, err
+	}
+}
