@@ -124,8 +124,8 @@ func (g *Group) replay(from uint64, s *paxos.State) error {
 		from = s.Instance // the node's own state machines keep their state durably
 	}
 	if from < s.Instance && from < g.minChosen {
-		return fmt.Errorf("group %d: %w: instance %d is needed, the log begins at %d; restore the state machine's data, or remove it and the log to fetch both from another node",
-			g.cfg.Index, ErrLogGap, from, g.minChosen)
+		return fmt.Errorf("%w: group %d: %w: instance %d is needed, the log begins at %d; restore the state machine's data, or remove it and the log to fetch both from another node",
+			ErrGroupFailed, g.cfg.Index, ErrLogGap, from, g.minChosen)
 	}
 	for i := from; i < s.Instance; i++ {
 		if (s.Instance-i)%replayReport == 0 {
@@ -160,17 +160,16 @@ func (g *Group) replayOne(instance uint64, value []byte) error {
 func (g *Group) record(instance uint64) (paxos.Record, error) {
 	var r paxos.Record
 	data, ok, err := g.env.Read(instance)
-	if err == nil && !ok {
-		err = ErrLogGap
-	}
-	if err == nil {
-		err = wire.DecodeRecord(data, &r)
-	}
-	if err == nil && r.Instance != instance {
-		err = fmt.Errorf("the record says it is of instance %d", r.Instance)
-	}
 	if err != nil {
 		return r, fmt.Errorf("group %d: read instance %d: %w", g.cfg.Index, instance, err)
+	}
+	if !ok {
+		err = ErrLogGap
+	} else if err = wire.DecodeRecord(data, &r); err == nil && r.Instance != instance {
+		err = fmt.Errorf("the record says it is of instance %d", r.Instance)
+	}
+	if err != nil { // the disk is well, this group's log is not
+		return r, fmt.Errorf("%w: group %d: read instance %d: %w", ErrGroupFailed, g.cfg.Index, instance, err)
 	}
 	return r, nil
 }

@@ -23,7 +23,7 @@ type learner struct {
 
 // ask asks all members, and arms the next time.
 func (l *learner) ask() {
-	l.confirmed = false
+	l.taughtTill = 0
 	l.highest = l.c.instance // a claim that nobody repeats must not stop proposals for ever
 	l.armAsk()
 	l.c.observe(event.Event{Kind: event.LearnAsk, Instance: l.c.instance})
@@ -36,7 +36,7 @@ func (l *learner) askSoon(node nodeid.ID) {
 		return
 	}
 	l.nextSoon = l.c.now + l.c.cfg.Timing.AskSoon
-	l.confirmed = false
+	l.taughtTill = 0
 	l.c.observe(event.Event{Kind: event.LearnAsk, Instance: l.c.instance, Peer: node})
 	l.c.out.send(&Message{Kind: AskForLearn, To: node, Instance: l.c.instance, Followed: l.c.cfg.Following})
 }
@@ -54,17 +54,18 @@ func (l *learner) armAsk() {
 // sees takes note of an instance that another node claims to be at.
 func (l *learner) sees(instance uint64) { l.highest = max(l.highest, instance) }
 
-// onOffer takes the first teacher of this period.
+// onOffer takes a teacher, unless another one is teaching. One that brings
+// nothing for a while is done, or gone.
 func (l *learner) onOffer(m *Message) {
 	l.c.observe(event.Event{Kind: event.LearnOffered, Instance: m.Now, Peer: m.From})
 	l.sees(m.Now)
 	if m.Instance != l.c.instance || m.Now <= l.c.instance || m.MinChosen > l.c.instance {
 		return // stale, no further, or it no longer keeps what is needed
 	}
-	if l.confirmed {
+	if l.c.now < l.taughtTill {
 		return
 	}
-	l.confirmed = true
+	l.taughtTill = l.c.now + l.c.cfg.Timing.AskSoon
 	l.c.observe(event.Event{Kind: event.LearnConfirm, Instance: l.c.instance, Peer: m.From})
 	l.c.out.send(&Message{Kind: Confirm, To: m.From, Instance: l.c.instance})
 }
@@ -81,6 +82,7 @@ func (l *learner) onValue(m *Message) {
 		l.choose(m.Ballot, m.Value)
 	}
 	if m.NeedAck && l.c.err == nil {
+		l.taughtTill = l.c.now + l.c.cfg.Timing.AskSoon
 		l.armAsk()
 		l.ack(m.From, at)
 	}

@@ -1,0 +1,84 @@
+package phxpaxos_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+)
+
+// sentence is a state machine that strings words together.
+type sentence struct{ words []string }
+
+func (s *sentence) ID() sm.ID { return 1 }
+
+func (s *sentence) Execute(e sm.Entry) ([]byte, error) {
+	s.words = append(s.words, string(e.Value))
+	return []byte(strings.Join(s.words, " ")), nil
+}
+
+// loopback returns n ids on this machine whose ports nobody uses.
+func loopback(n int) []nodeid.ID {
+	ids := make([]nodeid.ID, n)
+	for i := range ids {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer l.Close()
+		if ids[i], err = nodeid.Parse(l.Addr().String()); err != nil {
+			log.Fatal(err)
+		}
+	}
+	return ids
+}
+
+// Three nodes, which would be three machines, in one process. Each word is
+// proposed by another node, and the node that proposes has executed all
+// words before.
+func ExampleRun() {
+	all := loopback(3)
+	var nodes []*phxpaxos.Node
+	for _, me := range all {
+		dir, err := os.MkdirTemp("", "phxpaxos")
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		node, err := phxpaxos.Run(phxpaxos.Options{
+			MyNode:         me,
+			Nodes:          all,
+			LogStoragePath: dir,
+			StateMachines:  []sm.StateMachine{&sentence{}},
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer node.Close()
+		nodes = append(nodes, node)
+	}
+	for i, word := range []string{"paxos", "made", "live"} {
+		result, err := nodes[i].Propose(context.Background(), 0, 1, []byte(word))
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("instance %d: %s\n", result.Instance, result.Output)
+	}
+	// Output:
+	// instance 0: paxos
+	// instance 1: paxos made
+	// instance 2: paxos made live
+}
+
+// Code is for those who know the original's return codes.
+func ExampleCode() {
+	err := fmt.Errorf("while saving the cart: %w", phxpaxos.ErrTimeout)
+	fmt.Println(phxpaxos.Code(err), phxpaxos.Code(nil))
+	// Output: 404 0
+}

@@ -1,0 +1,202 @@
+package phxpaxos
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+)
+
+// stripes is over how many sets of counters the groups are spread, so that
+// two of them rarely write to the same cache line. A set is 1 KiB.
+const stripes = 16
+
+type counters [event.Kinds]atomic.Uint64
+
+// observer is where all events of a node come together: it counts them, logs
+// those that are worth a line and passes all of them on. All methods are safe
+// for concurrent use.
+type observer struct {
+	counts [stripes]counters
+	next   event.Observer // the user's, or nil
+	lines  lines
+}
+
+func newObserver(next event.Observer, logger *slog.Logger) *observer {
+	return &observer{next: next, lines: lines{logger: logger, start: time.Now()}}
+}
+
+// Observe implements event.Observer.
+func (o *observer) Observe(e event.Event) {
+	if int(e.Kind) >= event.Kinds {
+		return
+	}
+	o.counts[uint(e.Group+1)%stripes][e.Kind].Add(1)
+	if o.lines.logger != nil {
+		o.lines.event(e)
+	}
+	if o.next != nil {
+		o.next.Observe(e)
+	}
+}
+
+// count is how many events of a kind there were.
+func (o *observer) count(kind event.Kind) uint64 {
+	if int(kind) >= event.Kinds {
+		return 0
+	}
+	var n uint64
+	for i := range o.counts {
+		n += o.counts[i][kind].Load()
+	}
+	return n
+}
+
+// panicked logs a panic that was recovered, with the stack of the goroutine,
+// and returns it as an error. Only a deferred function may call it.
+func (o *observer) panicked(where string, value any) error {
+	err, ok := value.(error)
+	if ok {
+		err = fmt.Errorf("%s panicked: %w", where, err)
+	} else {
+		err = fmt.Errorf("%s panicked: %v", where, value)
+	}
+	if o.lines.logger != nil {
+		o.lines.logger.Error(where+" panicked", "value", value, "stack", string(debug.Stack()))
+	}
+	return err
+}
+
+// Count returns how many events of a kind there were since the node started.
+// It does not block and is safe for concurrent use.
+func (n *Node) Count(kind event.Kind) uint64 { return n.observer.count(kind) }
+
+// linesMax is how many lines a second one kind of event gets: enough to see
+// what goes on, too few to fill a disk.
+const linesMax = 10
+
+// lines writes events to a logger, at most linesMax a second of each kind.
+type lines struct {
+	logger  *slog.Logger
+	start   time.Time
+	limiter [event.Kinds]limiter
+}
+
+// limiter counts the lines of one kind in the running second. Two goroutines
+// at a second's turn may let a line too many through, which does no harm.
+type limiter struct {
+	second  atomic.Int64
+	written atomic.Int64
+	dropped atomic.Int64
+}
+
+// allow reports whether there may be a line at a time, and how many were
+// dropped since the last.
+func (l *limiter) allow(now time.Duration) (ok bool, dropped int64) {
+	second := int64(now/time.Second) + 1
+	if last := l.second.Load(); last != second && l.second.CompareAndSwap(last, second) {
+		l.written.Store(0)
+	}
+	if l.written.Add(1) > linesMax {
+		l.dropped.Add(1)
+		return false, 0
+	}
+	return true, l.dropped.Swap(0)
+}
+
+// event writes the line of an event, if its kind has one.
+func (l *lines) event(e event.Event) {
+	line := &lineOf[e.Kind]
+	if line.text == "" || !l.logger.Enabled(context.Background(), line.level) {
+		return
+	}
+	dropped := int64(0)
+	if !line.always {
+		ok := false
+		if ok, dropped = l.limiter[e.Kind].allow(time.Since(l.start)); !ok {
+			return
+		}
+	}
+	l.logger.LogAttrs(context.Background(), line.level, line.text, attributes(e, dropped)...)
+}
+
+// attributes are the fields of an event that are set.
+func attributes(e event.Event, dropped int64) []slog.Attr {
+	attrs := append(make([]slog.Attr, 0, 9), slog.String("event", e.Kind.String()))
+	if e.Group >= 0 {
+		attrs = append(attrs, slog.Int("group", e.Group))
+	}
+	if e.Instance != 0 {
+		attrs = append(attrs, slog.Uint64("instance", e.Instance))
+	}
+	if e.Peer != 0 {
+		attrs = append(attrs, slog.String("peer", e.Peer.String()))
+	}
+	if e.Number != 0 {
+		attrs = append(attrs, slog.Uint64("number", e.Number))
+	}
+	if e.Size != 0 {
+		attrs = append(attrs, slog.Int("size", e.Size))
+	}
+	if e.Took != 0 {
+		attrs = append(attrs, slog.Duration("took", e.Took))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.Any("err", e.Err))
+	}
+	if dropped > 0 {
+		attrs = append(attrs, slog.Int64("notLogged", dropped))
+	}
+	return attrs
+}
+
+// lineOf says which kinds of events get a line. What the caller of Propose is
+// told as an error is not among them: it is returned or logged, never both.
+var lineOf = [event.Kinds]struct {
+	level  slog.Level
+	text   string
+	always bool // not limited, since it happens once
+}{
+	event.GroupFailed:        {slog.LevelError, "group has stopped", true},
+	event.ChecksumMismatch:   {slog.LevelError, "history differs from a peer's", true},
+	event.ExecuteFailed:      {slog.LevelError, "state machine cannot execute", false},
+	event.PromiseSaveFailed:  {slog.LevelError, "promise is not on disk", false},
+	event.AcceptSaveFailed:   {slog.LevelError, "vote is not on disk", false},
+	event.IndexReadFail:      {slog.LevelError, "index cannot be read", false},
+	event.IndexWriteFail:     {slog.LevelError, "index cannot be written", false},
+	event.RecordReadFail:     {slog.LevelError, "record cannot be read", false},
+	event.RecordWriteFail:    {slog.LevelError, "record cannot be written", false},
+	event.RecordDamaged:      {slog.LevelError, "record is damaged", false},
+	event.AppendFail:         {slog.LevelError, "append to the log failed", false},
+	event.CheckpointLoadFail: {slog.LevelError, "checkpoint cannot be loaded", false},
+
+	event.NetError:             {slog.LevelWarn, "connection failed", false},
+	event.NetQueueFull:         {slog.LevelWarn, "queue to a peer is full, packets are dropped", false},
+	event.NetUDPQueueFull:      {slog.LevelWarn, "datagram queue is full, packets are dropped", false},
+	event.NetTooLarge:          {slog.LevelWarn, "packet is too large and dropped", false},
+	event.NetTCPShort:          {slog.LevelWarn, "connection sent a broken frame", false},
+	event.EnqueueReject:        {slog.LevelWarn, "mailbox of the group is full, packets are dropped", false},
+	event.PacketMalformed:      {slog.LevelWarn, "packet does not parse", false},
+	event.PacketHeaderTooLong:  {slog.LevelWarn, "packet's header is longer than the packet", false},
+	event.PacketChecksum:       {slog.LevelWarn, "packet's checksum does not match", false},
+	event.PacketCRC:            {slog.LevelWarn, "packet's CRC does not match", false},
+	event.PacketForeignCluster: {slog.LevelWarn, "packet of another cluster", false},
+	event.PacketShort:          {slog.LevelWarn, "packet is too short", false},
+	event.PacketBadGroup:       {slog.LevelWarn, "packet for a group that is not here", false},
+	event.MessageNotMember:     {slog.LevelWarn, "message of a node that is not a member", false},
+	event.CommitGateReject:     {slog.LevelWarn, "too many callers wait, some are refused", false},
+	event.CheckpointNeeded:     {slog.LevelWarn, "the log of the others begins too late, a checkpoint is needed", false},
+
+	event.CheckpointBegin:    {slog.LevelInfo, "checkpoint transfer began", false},
+	event.CheckpointEnd:      {slog.LevelInfo, "checkpoint transfer ended", false},
+	event.CheckpointReceived: {slog.LevelInfo, "checkpoint received", false},
+	event.CheckpointLoaded:   {slog.LevelInfo, "checkpoint loaded", false},
+	event.MasterSelf:         {slog.LevelInfo, "this node is master", false},
+	event.MasterOther:        {slog.LevelInfo, "another node is master", false},
+	event.MasterDrop:         {slog.LevelInfo, "mastership given up", false},
+	event.Replay:             {slog.LevelInfo, "log is replayed", false},
+}

@@ -1,0 +1,217 @@
+package phxpaxos
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+)
+
+// Limits of this package. Each is here with the reason for its number.
+const (
+	// GroupsMax is the highest Options.GroupCount. An idle group costs a
+	// goroutine, a timer and a few KiB; 100 000 of them still start.
+	GroupsMax = 100000
+
+	// valueBytesMax is the original's limit on a packet, in the normal and in
+	// the large value mode (spec/storage-api.md section 7.2), and
+	// packetOverhead what a packet needs around its value: the original takes
+	// values that its own network then drops; this library refuses them.
+	packetBytesMax      = 10485760
+	packetBytesMaxLarge = 52428800
+	packetOverhead      = 128
+	valuePrefix         = 4 // the state machine's id in front of a value
+
+	// udpBytesMax is the largest payload of an IPv4 datagram.
+	udpBytesMax = 65507
+
+	batchCountDefault = 1024    // enough for 1 000 callers to share one instance
+	batchCountMax     = 65536   // a list of entries is parsed in one go by every node
+	batchBytesDefault = 1 << 20 // 64 KiB records sync in 180 µs: beyond 1 MiB a sync is all transfer
+
+	// Packets that wait for the goroutine of a group: the count is the
+	// original's, divided by the number of groups with a floor.
+	inboxPackets      = 10240
+	inboxPacketsMin   = 1000
+	inboxPacketsLarge = 1024
+	inboxPacketsLow   = 100
+	// inboxBytes is the original's limit per group, 200 MiB. Here the groups
+	// share it, but each may always hold two packets of the largest size.
+	inboxBytes = 200 << 20
+
+	// writeBytesMax bounds one write of the disk goroutine, so that a small
+	// record never waits for more than this much of other groups' data.
+	writeBytesMax = 16 << 20
+
+	// opensMax is how many groups replay their log at once when a node
+	// starts: enough to keep disk and processors busy, few enough that their
+	// buffers fit in memory.
+	opensMax = 32
+)
+
+// Batch says how proposals that wait at the same time share an instance.
+// Every limit at its default means: as many as there are, at once.
+type Batch struct {
+	// CountMax is the most proposals in one instance, 1..65536; 1 switches
+	// batching off, 0 means 1024.
+	CountMax int
+	// BytesMax is the size at which a batch counts as full, in bytes; 0 means
+	// 1 MiB. A single larger value is proposed alone.
+	BytesMax int
+	// Delay is how long a proposal waits to be joined by more, 0 by default:
+	// what gathers while the last instance is decided fills batches without.
+	Delay time.Duration
+}
+
+// Follower is a node that learns what a group decides and never votes.
+type Follower struct {
+	Node    nodeid.ID // who follows
+	Follows nodeid.ID // the member that it learns from
+}
+
+// Options say what a node is. MyNode, Nodes and one of LogStorage and
+// LogStoragePath must be set; the zero value of every other field is its
+// default. Run does not keep the slices and maps.
+type Options struct {
+	// MyNode is this node. The default network listens at its address.
+	MyNode nodeid.ID
+	// Nodes are the members of every group, this node included unless it is
+	// to be added later or only follows. None is there twice.
+	Nodes []nodeid.ID
+	// UseMembership keeps the membership in the log: Nodes counts at the
+	// first start only, and members can be changed while the node runs. Off,
+	// Nodes is read at each start and has to be equal on all nodes.
+	UseMembership bool
+	// Followers are the nodes that only follow. This node follows if it is
+	// among them.
+	Followers []Follower
+
+	// LogStoragePath is the directory of the log, in the original's layout.
+	LogStoragePath string
+	// LogStorage takes its place. It must have at least GroupCount groups.
+	// The node does not close it.
+	LogStorage storage.LogStorage
+	// NoSync never asks the storage for durability. A crash of the machine
+	// may then take back what was promised: the node may disagree with the
+	// others for ever after. For tests.
+	NoSync bool
+	// SyncInterval lets so many saves of a group pass unsynced between two
+	// that are synced, 0 for none. What NoSync says applies, more rarely.
+	SyncInterval int
+
+	// Network carries the packets; nil means the default one, TCP with the
+	// original's framing. Run starts it last; the node closes it in Close, not
+	// when Run fails.
+	Network network.Network
+	// UDPMaxSize lets packets of up to so many bytes go by UDP on the default
+	// network, 0..65507; 0, the default, means TCP only. The original's
+	// default is 4096.
+	UDPMaxSize int
+	// NoPacketCRC leaves out this library's CRC-32C over whole packets.
+	// Packets are then equal to the original's byte for byte, whose own
+	// checksum misses most flipped bits.
+	NoPacketCRC bool
+
+	// GroupCount is the number of groups, 1..100000; 0 means 1. It has to be
+	// equal on all nodes and may not be lowered later.
+	GroupCount int
+	// StateMachines are registered in every group, GroupStateMachines only in
+	// the group of their key. Ids are unique within a group.
+	StateMachines      []sm.StateMachine
+	GroupStateMachines map[int][]sm.StateMachine
+	// ChangeValueBeforePropose calls the state machines that implement
+	// sm.BeforeProposer.
+	ChangeValueBeforePropose bool
+
+	// LargeValueMode takes the original's constants for large values: up to
+	// 50 MiB instead of 10, with longer timeouts and shorter queues. It has
+	// to be equal on all nodes.
+	LargeValueMode bool
+
+	// ProposeTimeout bounds every Propose and BatchPropose, besides their
+	// contexts; 0 means no bound.
+	ProposeTimeout time.Duration
+	// ProposeAttempts ends a proposal with ErrConflict after other values
+	// were chosen in so many instances; 0 means to go on until it is chosen
+	// or its context ends. The original's number is 3.
+	ProposeAttempts int
+	// MaxHoldThreads is how many callers may wait before a group at once, not
+	// counting those whose proposals it works on (two batches); one more gets
+	// ErrBusy. 0 means any number: a waiting proposal is held by its caller,
+	// so the callers' own number is the limit.
+	MaxHoldThreads int
+	// ProposeWaitTimeThreshold refuses a growing share of callers with
+	// ErrBusy while callers wait longer than this on average; 0 switches it
+	// off.
+	ProposeWaitTimeThreshold time.Duration
+	// Batch says how proposals share instances.
+	Batch Batch
+
+	// Observer is told of every event; nil means nobody. It is called on the
+	// hot path and by many goroutines at once: it must be quick, must not
+	// panic and must not call the node.
+	Observer event.Observer
+	// Logger gets a line for each event that an operator should see, at most
+	// ten in a second of one kind; nil means no lines.
+	Logger *slog.Logger
+}
+
+// withDefaults returns valid options with every default filled in.
+func (o Options) withDefaults() Options {
+	if o.GroupCount == 0 {
+		o.GroupCount = 1
+	}
+	o.Batch = o.Batch.withDefaults()
+	return o
+}
+
+func (b Batch) withDefaults() Batch {
+	if b.CountMax == 0 {
+		b.CountMax = batchCountDefault
+	}
+	if b.BytesMax == 0 {
+		b.BytesMax = batchBytesDefault
+	}
+	return b
+}
+
+// packetMax is the largest packet, in bytes.
+func (o *Options) packetMax() int {
+	if o.LargeValueMode {
+		return packetBytesMaxLarge
+	}
+	return packetBytesMax
+}
+
+// packedMax is the largest value with its prefix, in bytes.
+func (o *Options) packedMax() int { return o.packetMax() - packetOverhead }
+
+// inboxLimits is how many packets, and bytes of them, wait for one group.
+func (o *Options) inboxLimits() (count, bytes int) {
+	count = inboxPackets/o.GroupCount + inboxPacketsMin
+	if o.LargeValueMode {
+		count = inboxPacketsLarge/o.GroupCount + inboxPacketsLow
+	}
+	return count, max(inboxBytes/o.GroupCount, 2*o.packetMax())
+}
+
+// following is the node that this one follows, or nodeid.None.
+func (o *Options) following() nodeid.ID {
+	for _, f := range o.Followers {
+		if f.Node == o.MyNode {
+			return f.Follows
+		}
+	}
+	return nodeid.None
+}
+
+// machines are the state machines of one group.
+func (o *Options) machines(group int) []sm.StateMachine {
+	all := make([]sm.StateMachine, 0, len(o.StateMachines)+len(o.GroupStateMachines[group]))
+	all = append(all, o.StateMachines...)
+	return append(all, o.GroupStateMachines[group]...)
+}
