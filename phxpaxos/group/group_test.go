@@ -1,6 +1,8 @@
 package group
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -382,5 +384,23 @@ func TestTeachesOnlyFinalRecords(t *testing.T) {
 		if len(n.rec.entries) > 0 && n.rec.entries[0] != "0/0 y" {
 			t.Errorf("node %d executed %q", i, n.rec.entries)
 		}
+	}
+}
+
+func TestReplayNoticesADamagedValue(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	for i := range 5 {
+		c.propose(0, fmt.Sprintf("value %d that is long enough to be sampled", i))
+		c.run()
+	}
+	n := c.nodes[0]
+	data := slices.Clone(n.log[2])
+	at := bytes.Index(data, []byte("value 2"))
+	data[at+4] ^= 1 // the ninth byte of the packed value is in the sample
+	n.log[2] = data
+	_, err := Open(Config{Groups: 1, Me: n.id, Members: n.g.Members(), StateMachines: []sm.StateMachine{&recorder{id: 1}},
+		Rand: rand.New(rand.NewPCG(1, 1)), BatchCountMax: 1, ValueBytesMax: 1 << 20}, n, 0)
+	if !errors.Is(err, ErrGroupFailed) {
+		t.Fatalf("opened with %v", err)
 	}
 }

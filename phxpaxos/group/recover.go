@@ -127,6 +127,7 @@ func (g *Group) replay(from uint64, s *paxos.State) error {
 		return fmt.Errorf("%w: group %d: %w: instance %d is needed, the log begins at %d; restore the state machine's data, or remove it and the log to fetch both from another node",
 			ErrGroupFailed, g.cfg.Index, ErrLogGap, from, g.minChosen)
 	}
+	var chain uint32 // through the instance before, 0 if unknown
 	for i := from; i < s.Instance; i++ {
 		if (s.Instance-i)%replayReport == 0 {
 			g.observe(event.Event{Kind: event.Replay, Instance: i, Number: s.Instance - i, Size: int(s.Instance - from)})
@@ -139,6 +140,13 @@ func (g *Group) replay(from uint64, s *paxos.State) error {
 		if s.Promised.Less(r.Promised) {
 			s.Promised = r.Promised
 		}
+		// The storage's own checksums are the first line. The chain is the
+		// second one, for records that only have the original's.
+		if want := paxos.ChainChecksum(i, chain, r.Value); want != 0 && r.Checksum != 0 && want != r.Checksum {
+			return fmt.Errorf("%w: group %d: instance %d: the value has checksum %08x, its record says %08x; restore the directory, or remove the group's log to fetch it from another node",
+				ErrGroupFailed, g.cfg.Index, i, want, r.Checksum)
+		}
+		chain = r.Checksum
 		if err := g.replayOne(i, r.Value); err != nil {
 			return err
 		}

@@ -14,11 +14,11 @@ type learner struct {
 	chosen *Chosen // of the current instance, or nil
 	slot   Chosen  // what chosen points to
 
-	highest   uint64 // highest current instance that anybody claimed
-	confirmed bool   // a teacher was chosen in this asking period
-	lastAck   uint64 // instance of the last acknowledgement
-	askTimer  uint64
-	nextSoon  time.Duration // no ask caused by a message before
+	highest    uint64        // highest current instance that anybody claimed
+	taughtTill time.Duration // a teacher was chosen; another one is only taken after this
+	lastAck    uint64        // instance of the last acknowledgement
+	askTimer   uint64
+	nextSoon   time.Duration // no ask caused by a message before
 }
 
 // ask asks all members, and arms the next time.
