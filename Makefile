@@ -7,6 +7,7 @@ FUZZTIME  ?= 20s
 BENCH     ?= .
 BENCHTIME ?= 1s
 SEEDS     ?= 2000
+ROUNDS    ?= 200
 
 # Packages in which goroutines meet.
 RACE = ./phxpaxos/... ./plugin/...
@@ -51,6 +52,14 @@ fuzz: ## every fuzz test for FUZZTIME
 .PHONY: bench
 bench: ## benchmarks of the packages that match BENCH
 	$(GO) test $(PACKAGES) -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem
+
+.PHONY: mutations
+mutations: ## one deliberate fault for each unit test; every one must be noticed
+	$(GO) run ./ut/mutations
+
+.PHONY: chaos
+chaos: ## kill -9 under load, ROUNDS times, and compare everything
+	$(GO) run ./tools/chaos -rounds $(ROUNDS) -garbage 3s
 
 .PHONY: generate
 generate: ## write again what is generated: protobuf code, mocks, inventory of licences

@@ -40,6 +40,10 @@ type Entry struct {
 // ErrClosed, ErrConflict, ErrExecuteFailed, ErrFollower, ErrGroup,
 // ErrGroupFailed, ErrNoStateMachine, ErrNotMember, ErrValueTooLarge.
 //
+// Values are told apart by their bytes: if two nodes propose equal bytes in
+// the very same instance, both may be told of its one execution, as in the
+// original. Where that matters, put something unique into the value.
+//
 // It is safe for concurrent use, and not to be called from within a state
 // machine of the same group, which waits for itself then.
 func (n *Node) Propose(ctx context.Context, groupIndex int, id sm.ID, value []byte) (Result, error) {

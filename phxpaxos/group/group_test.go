@@ -404,3 +404,19 @@ func TestReplayNoticesADamagedValue(t *testing.T) {
 		t.Fatalf("opened with %v", err)
 	}
 }
+
+// What was accepted before a restart is not taken for a new proposal of the
+// same bytes, which would be acknowledged and never executed.
+func TestEqualBytesOfAnotherProposalAreNotOwn(t *testing.T) {
+	c := newCluster(t, 1, nil)
+	c.propose(0, "v")
+	c.run()
+	n := c.nodes[0]
+	n.start(n.ids())
+	again := c.propose(0, "v")
+	c.run()
+	if again.Err != nil || again.Instance != 1 {
+		t.Fatalf("%+v", again)
+	}
+	c.sameHistory("0/0 v", "1/0 v")
+}

@@ -208,7 +208,7 @@ func (q *queue) decided(g *Group, c *paxos.Chosen) []*Ticket {
 	if !b.active {
 		return nil
 	}
-	if bytes.Equal(b.value, c.Value) {
+	if c.Own && bytes.Equal(b.value, c.Value) {
 		g.observe(event.Event{Kind: event.ChosenOwn, Instance: c.Instance, Took: g.now - b.since})
 		return b.tickets
 	}

@@ -32,6 +32,11 @@ type Chosen struct {
 	Ballot   Ballot
 	Value    []byte
 	Checksum uint32
+
+	// Own: an accept has carried what Propose was given last, so if the bytes
+	// are equal it is that value. Without it, equal bytes are somebody else's,
+	// or those of an earlier call, and the last call's value is not chosen.
+	Own bool
 }
 
 // Core is one group's proposer, acceptor and learner. They always share the

@@ -151,7 +151,8 @@ func (l *learner) chosenByOwnRound(b Ballot, value []byte) {
 func (l *learner) choose(b Ballot, value []byte) {
 	l.c.proposer.rest()
 	l.slot = Chosen{Instance: l.c.instance, Ballot: b, Value: value,
-		Checksum: ChainChecksum(l.c.instance, l.c.lastChecksum, value)}
+		Checksum: ChainChecksum(l.c.instance, l.c.lastChecksum, value),
+		Own:      l.c.proposer.mine && l.c.proposer.offered}
 	l.chosen = &l.slot
 	l.c.observe(event.Event{Kind: event.Chosen, Instance: l.c.instance, Number: b.Number, Size: len(value)})
 }

@@ -19,6 +19,8 @@ type proposer struct {
 
 	value    []byte // what this instance proposes; kept until the instance is closed,
 	hasValue bool   // since a ballot may have carried it
+	mine     bool   // value is what newValue was given last, unless offered and then replaced
+	offered  bool   // an accept has carried it
 	highest  Ballot // highest ballot that a promise reported as accepted
 
 	preparing, accepting       bool // at most one
@@ -35,8 +37,9 @@ func (p *proposer) ballot() Ballot { return Ballot{p.number, p.c.cfg.Me} }
 // newValue drives v, or the unfinished value of this instance.
 func (p *proposer) newValue(v []byte) {
 	p.c.observe(event.Event{Kind: event.ProposeStart, Instance: p.c.instance, Size: len(v)})
-	if !p.hasValue {
-		p.value, p.hasValue = v, true
+	p.mine = !p.hasValue
+	if p.mine {
+		p.value, p.hasValue, p.offered = v, true, false
 	}
 	p.prepareWait, p.acceptWait = p.c.cfg.Timing.PrepareFirst, p.c.cfg.Timing.AcceptFirst
 	p.proposingSince = p.c.now
@@ -87,6 +90,7 @@ func (p *proposer) onPrepareReply(m *Message) {
 		// Whatever may have been chosen already is the value of the highest
 		// ballot that a majority reports.
 		p.highest, p.value = m.PreAccepted, m.Value
+		p.mine = p.mine && p.offered // equal bytes may still be somebody else's
 	}
 	took := p.c.now - p.roundSince
 	switch {
@@ -108,7 +112,7 @@ func (p *proposer) accept() {
 		p.c.fail(invariant("P4: accept under ballot %v, whose promise is not durable here", p.ballot()))
 		return
 	}
-	p.accepting, p.roundSince = true, p.c.now
+	p.accepting, p.offered, p.roundSince = true, true, p.c.now
 	p.tally.start(p.c.members)
 	p.arm(timerAccept, &p.acceptWait, p.c.cfg.Timing.AcceptMax)
 	p.c.observe(event.Event{Kind: event.AcceptStart, Instance: p.c.instance, Number: p.number})
@@ -222,4 +226,5 @@ func (p *proposer) newInstance() {
 	p.closed = false
 	p.other = 0
 	p.value, p.hasValue, p.highest = nil, false, Ballot{}
+	p.mine, p.offered = false, false
 }

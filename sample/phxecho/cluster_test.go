@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
+	"github.com/phxpaxos/phxpaxos-go/sample/process"
+)
+
+// soon is how long anything may take that has to happen; it is long because
+// machines that run tests are slow, and a test that passes never waits for it.
+const soon = 60 * time.Second
+
+// binary is the program under test, built once for all tests.
+var binary = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "build", "-o", filepath.Join(binaryDir, "phxecho"), ".").CombinedOutput()
+	if err != nil {
+		return "", errors.New("go build: " + string(out))
+	}
+	return filepath.Join(binaryDir, "phxecho"), nil
+})
+
+var binaryDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "phxecho")
+	if err != nil {
+		panic(err)
+	}
+	binaryDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// cluster is some nodes on real ports and a real disk.
+type cluster struct {
+	t     *testing.T
+	dir   string
+	ids   []nodeid.ID
+	nodes []*process.Process // the last process of each node
+	past  []string           // what earlier processes of each node printed
+}
+
+func newCluster(t *testing.T, size int) *cluster {
+	t.Helper()
+	ids, err := nodeaddr.Free(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &cluster{
+		t: t, dir: t.TempDir(), ids: ids,
+		nodes: make([]*process.Process, size), past: make([]string, size),
+	}
+}
+
+// start starts node i, 1 for the first one, and waits for its prompt.
+func (c *cluster) start(i int) {
+	c.t.Helper()
+	if old := c.nodes[i-1]; old != nil {
+		c.past[i-1] += old.Stdout()
+	}
+	c.nodes[i-1] = launch(c.t, c.dir, c.ids[i-1].String(), nodeaddr.List(c.ids))
+	c.shows(i, prompt)
+}
+
+// launch starts a phxecho process that ends with the test.
+func launch(t *testing.T, dir string, args ...string) *process.Process {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := process.Start(dir, path, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	return p
+}
+
+func (c *cluster) typed(i int, line string) {
+	c.t.Helper()
+	if err := c.nodes[i-1].Type(line); err != nil {
+		c.t.Fatalf("node %d: %v", i, err)
+	}
+}
+
+// shows waits until the running process of node i has printed text.
+func (c *cluster) shows(i int, text string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), soon)
+	defer cancel()
+	err := c.nodes[i-1].Wait(ctx, func(out string) bool { return strings.Contains(out, text) })
+	if err != nil {
+		c.t.Fatalf("node %d does not show %.80q: %.2000v", i, text, err)
+	}
+}
+
+// answers types a value at node i, and waits for its answer and until all
+// given nodes have executed it.
+func (c *cluster) answers(i int, value string, nodes ...int) {
+	c.t.Helper()
+	c.typed(i, value)
+	c.shows(i, "echo resp value "+value+"\n"+prompt)
+	for _, n := range nodes {
+		c.executes(n, value)
+	}
+}
+
+func (c *cluster) executes(i int, value string) {
+	c.t.Helper()
+	c.shows(i, " value "+value+"\n")
+}
+
+// terminate ends nodes with SIGTERM and checks that they close cleanly.
+func (c *cluster) terminate(nodes ...int) {
+	c.t.Helper()
+	for _, i := range nodes {
+		c.nodes[i-1].Signal(syscall.SIGTERM)
+	}
+	for _, i := range nodes {
+		exits(c.t, c.nodes[i-1], exitOK)
+	}
+}
+
+func exits(t *testing.T, p *process.Process, want int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	if exit, err := p.Exit(ctx); err != nil || exit != want {
+		t.Fatalf("exit code %d, %v, want %d; stdout %.500q, stderr %q", exit, err, want, p.Stdout(), p.Stderr())
+	}
+}
+
+// printed is all that node i has printed in all of its lives.
+func (c *cluster) printed(i int) string { return c.past[i-1] + c.nodes[i-1].Stdout() }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+)
+
+const prompt = "\nplease input: <echo req value>\n"
+
+// serve runs one node from its first to its last moment and returns the exit
+// code. It ends cleanly at the end of stdin and when ctx is cancelled.
+func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr io.Writer) int {
+	warn := func(format string, args ...any) { fmt.Fprintf(stderr, "phxecho: "+format+"\n", args...) }
+	if err := makeDir(o.logPath()); err != nil {
+		out.print(fmt.Sprintf("Create dir fail, path %s\n", o.logPath()))
+		warn("%s", explain(err, o))
+		return exitFail
+	}
+	logs, err := openLogger(o.logDir)
+	if err != nil {
+		out.print(fmt.Sprintf("get logger_google fail, ret %d\n", phxpaxos.Code(err)))
+		warn("%v; choose a writable directory with -log_dir", err)
+		return exitFail
+	}
+	defer logs.Close()
+	node, err := phxpaxos.Run(phxpaxos.Options{
+		LogStoragePath: o.logPath(),
+		MyNode:         o.me,
+		Nodes:          o.nodes,
+		StateMachines:  []sm.StateMachine{&machine{out}},
+		Logger:         slog.New(logs),
+	})
+	if err != nil {
+		out.print(fmt.Sprintf("run paxos fail, ret %d\n", phxpaxos.Code(err)))
+		warn("%s", explain(err, o))
+		return exitFail
+	}
+	out.start("run paxos ok\n" + banner(o.me) + prompt)
+
+	err = converse(ctx, node, stdin, out, warn)
+	if closeErr := node.Close(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("closing the node: %w", closeErr))
+	}
+	if err != nil {
+		warn("%v", err)
+		return exitFail
+	}
+	return exitOK
+}
+
+func banner(me nodeid.ID) string {
+	addr := me.AddrPort()
+	return fmt.Sprintf("echo server start, ip %s port %d\n", addr.Addr(), addr.Port())
+}
+
+// converse proposes line after line until the input or ctx ends; both are no
+// error. It waits as long as a majority is missing.
+func converse(ctx context.Context, node *phxpaxos.Node, stdin io.Reader, out *console, warn func(string, ...any)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lines := readLines(ctx, stdin)
+	for {
+		value, err := lines.next(ctx)
+		if errors.Is(err, io.EOF) || ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading the input: %w", err)
+		}
+		result, err := node.Propose(ctx, 0, machineID, value)
+		switch {
+		case ctx.Err() != nil && err != nil:
+			return nil
+		case err != nil:
+			code := phxpaxos.Code(err)
+			warn("%v", err)
+			out.print(fmt.Sprintf("paxos propose fail, ret %d\nEcho fail, ret %d\n%s", code, code, prompt))
+		default:
+			// One write, so that no other node's value comes between.
+			out.print(fmt.Sprintf("echo resp value %s\n%s", untilNUL(result.Output), prompt))
+		}
+	}
+}
+
+// makeDir creates a directory and its parents. Something else that stands at
+// its place is left to phxpaxos.Run to refuse, as in the original.
+func makeDir(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	return os.MkdirAll(path, 0o775)
+}
