@@ -157,6 +157,8 @@ const (
 	PacketBadGroup // a packet names a group that this node does not have
 	SyncDone       // the disk goroutine made Number saves durable; Size bytes, Took
 	GroupFailed    // the group stopped with Err
+	ReadDrive      // a reader drives an undecided instance with an empty value
+	MembersChange  // the membership changed; Number nodes vote, Instance set it
 	Replay         // the log is replayed at start; Number instances of Size remain
 
 	kindEnd
@@ -293,6 +295,8 @@ var kindNames = [Kinds]struct{ name, original string }{
 	PacketBadGroup:         {"PacketBadGroup", ""},
 	SyncDone:               {"SyncDone", ""},
 	GroupFailed:            {"GroupFailed", ""},
+	ReadDrive:              {"ReadDrive", ""},
+	MembersChange:          {"MembersChange", ""},
 	Replay:                 {"Replay", ""},
 }
 

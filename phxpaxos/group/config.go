@@ -21,6 +21,10 @@ type Config struct {
 	LargeMode  bool             // the original's large value mode (spec/protocol.md section 2.3)
 	UseMembers bool             // keep the membership in the log (bUseMembership)
 
+	UseMaster   bool          // take part in the election of a master
+	MasterLease time.Duration // what a bid asks for; at least a second, 0: ten
+	Fence       bool          // only the master proposes, and lease reads are allowed; not for original nodes
+
 	StateMachines       []sm.StateMachine
 	ChangeBeforePropose bool // call sm.BeforeProposer
 	Rand                Rand

@@ -11,9 +11,9 @@ import (
 // Env is the outside world of one group. The real node, the simulator and the
 // tests each bring one.
 //
-// Save, Send and Finish are only called from within Group.Flush; they return
-// at once and do not call the group back. The other methods may be called
-// from within any method of the group and may block on the disk.
+// Save and Finish are only called from within Group.Flush; they and Send
+// return at once and do not call the group back. The other methods may be
+// called from within any method of the group and may block on the disk.
 type Env interface {
 	// Save asks for a record to be written behind all earlier ones of this
 	// group. Group.Saved(s.Seq), or Group.SaveFailed, has to follow later, in
@@ -78,6 +78,8 @@ type Ticket struct {
 	Err      error  // nil when it was chosen and executed
 
 	queued   time.Duration // when Propose was called
+	done     func(*Ticket) // called instead of Env.Finish; the group's own proposals
+	until    time.Duration // a bid: this node's lease if it wins
 	lost     int           // instances closed with another value
 	executed bool          // Result and Index are final
 }

@@ -39,6 +39,22 @@ var (
 	// ErrNoStateMachine: no state machine with that id is registered;
 	// nothing was proposed.
 	ErrNoStateMachine = &Error{-1, "no such state machine"}
+	// ErrNotMaster: only the group's master can do that, and this node is not.
+	ErrNotMaster = &Error{-1, "this node is not the master"}
+	// ErrMasterChanged: another node became master before the proposal's turn
+	// came; it was chosen and did not take effect.
+	ErrMasterChanged = &Error{-1, "the master has changed meanwhile"}
+	// ErrForeignCluster: the other members of this node's list belong to
+	// another cluster than its directory.
+	ErrForeignCluster = &Error{-501, "the members belong to another cluster"}
+	// ErrNoCluster: the group has no membership in its log yet.
+	ErrNoCluster = &Error{1001, "there is no membership in the log yet"}
+	// ErrMemberExists: the node to add is a member already.
+	ErrMemberExists = &Error{1002, "the node is a member already"}
+	// ErrMemberUnknown: the node to remove is no member.
+	ErrMemberUnknown = &Error{1003, "the node is no member"}
+	// ErrMemberSame: the change would change nothing.
+	ErrMemberSame = &Error{1004, "the membership would stay the same"}
 	// ErrClusterMismatch: a membership change of another cluster was chosen
 	// and not applied.
 	ErrClusterMismatch = &Error{-501, "change belongs to another cluster"}

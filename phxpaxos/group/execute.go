@@ -44,8 +44,16 @@ func (x *executor) machine(id sm.ID) sm.StateMachine {
 // run executes a decided instance and reports whether all of it is done.
 func (x *executor) run(g *Group, c *paxos.Chosen) bool {
 	if !x.active {
+		g.teach.relay(g, c)
 		tickets := g.queue.decided(g, c)
-		x.begin(c.Value)
+		if !x.begin(g, c.Value) {
+			for i, t := range tickets {
+				if t != nil {
+					t.Instance, tickets[i] = c.Instance, nil
+					g.finish(t, ErrMasterChanged)
+				}
+			}
+		}
 		x.tickets, x.own = tickets, tickets != nil || g.queue.current.active
 	}
 	for x.next < len(x.entries) {
@@ -78,20 +86,32 @@ func (x *executor) ticket(i int) *Ticket {
 
 // begin takes a packed value apart. What cannot be taken apart has no
 // entries: it is the same on every node, and nothing happens on any of them.
-func (x *executor) begin(value []byte) {
+// It returns false if the value is fenced and its proposer is no longer master.
+func (x *executor) begin(g *Group, value []byte) bool {
 	x.active, x.next, x.entries = true, 0, x.entries[:0]
 	id, body, ok := wire.SplitValue(value)
+	if ok && id == sm.Fenced {
+		// Every node has executed the same elections before this instance, so
+		// all of them agree on whether the value counts.
+		master, inner, whole := wire.SplitFenced(body)
+		if whole && master != g.master.v.Master {
+			return false
+		}
+		id, body, ok = wire.SplitValue(inner)
+		ok = ok && whole
+	}
 	if !ok {
-		return
+		return true
 	}
 	if id != sm.Batch {
 		x.entries = append(x.entries, wire.BatchEntry{SM: id, Value: body})
-		return
+		return true
 	}
 	entries, err := wire.DecodeBatch(body, x.entries)
 	if err == nil {
 		x.entries = entries
 	}
+	return true
 }
 
 // apply executes one entry. outcome is what its proposer is told; err means

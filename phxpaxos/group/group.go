@@ -24,9 +24,12 @@ type Group struct {
 	teach    teacher
 	system   system
 	master   master
+	election election
+	reads    reads
 	strays   strays
 
 	minChosen uint64
+	foreign   time.Duration // a member speaks for another cluster; believed until then
 }
 
 // Propose takes a proposal; it comes back by Env.Finish.
@@ -50,6 +53,10 @@ func (g *Group) refuse(t *Ticket) error {
 		return ErrNotMember
 	case len(t.Value)+4 > g.cfg.ValueBytesMax:
 		return fmt.Errorf("%w: %d bytes, at most %d are possible", ErrValueTooLarge, len(t.Value), g.cfg.ValueBytesMax-4)
+	case g.now < g.foreign:
+		return fmt.Errorf("%w than %d; start this node with its own cluster's list, or with an empty directory", ErrForeignCluster, g.system.v.Cluster)
+	case g.cfg.Fence && !g.internal(t.SM) && t.done == nil && !g.isMaster():
+		return ErrNotMaster
 	case t.SM != sm.None && g.exec.machine(t.SM) == nil && !g.internal(t.SM):
 		return fmt.Errorf("%w: %d in group %d", ErrNoStateMachine, t.SM, g.cfg.Index)
 	}
@@ -59,7 +66,7 @@ func (g *Group) refuse(t *Ticket) error {
 // Cancel ends a ticket early with err, if it has not been finished yet. What was
 // handed out already may still be chosen, once.
 func (g *Group) Cancel(t *Ticket, err error) {
-	if g.queue.remove(t) {
+	if g.queue.remove(t) || g.reads.remove(t) {
 		g.finish(t, err)
 	}
 	if g.queue.abandoned() {
@@ -91,19 +98,24 @@ func (g *Group) Tick(now time.Duration) {
 	g.queue.expire(g)
 	g.teach.tick(g)
 	g.settle()
+	g.election.tick(g)
+	g.reads.tick(g)
 }
 
 // Deadline is when Tick has to be called at the latest.
 func (g *Group) Deadline() time.Duration {
-	const never = time.Duration(1<<63 - 1)
+	never := time.Duration(1<<63 - 1)
 	if g.err != nil {
 		return never
+	}
+	if g.election.bid == nil && g.election.bidAt != 0 {
+		never = min(never, g.election.bidAt)
 	}
 	at, ok := g.core.Deadline()
 	if !ok {
 		at = never
 	}
-	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline} {
+	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline, g.reads.deadline} {
 		if d != 0 {
 			at = min(at, d)
 		}
@@ -116,6 +128,7 @@ func (g *Group) Deadline() time.Duration {
 // wait.
 func (g *Group) Flush() {
 	g.settle()
+	g.reads.flush(g)
 	g.queue.start(g)
 	g.settle()
 	if g.err == nil {
@@ -157,11 +170,14 @@ func (g *Group) stop(err error) {
 	g.err = fmt.Errorf("%w: group %d: %w", ErrGroupFailed, g.cfg.Index, err)
 	g.observe(event.Event{Kind: event.GroupFailed, Instance: g.core.Instance(), Err: g.err})
 	g.queue.drain(g, g.err)
+	g.reads.drain(g, g.err)
+	g.master.until = 0 // a group that has stopped is no master
 }
 
 // Close finishes every ticket with ErrClosed; hand them out with Flush.
 func (g *Group) Close() {
 	g.queue.drain(g, ErrClosed)
+	g.reads.drain(g, ErrClosed)
 	if g.err == nil {
 		g.err = ErrClosed
 	}
@@ -169,6 +185,10 @@ func (g *Group) Close() {
 
 func (g *Group) finish(t *Ticket, err error) {
 	t.Err = err
+	if t.done != nil {
+		t.done(t)
+		return
+	}
 	g.finished = append(g.finished, t)
 }
 

@@ -9,12 +9,11 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
 
-// master follows the master elections of the group, so that a node that takes
-// no part in them keeps the version chain, too (spec/storage-api.md section 6).
+// master follows the master elections of the group, also on a node that takes
+// no part in them (spec/storage-api.md section 6).
 type master struct {
-	v      wire.MasterVariables
-	until  time.Duration // the lease of another node runs until then, as seen here
-	exists bool          // there was an election
+	v     wire.MasterVariables
+	until time.Duration // the lease runs until then, as counted here; 0 if there is none
 }
 
 // operatorComplete is the only operation there is.
@@ -29,34 +28,39 @@ func (m *master) load(g *Group) error {
 	if err != nil {
 		return fmt.Errorf("group %d: read the stored master: %w", g.cfg.Index, err)
 	}
-	m.exists = ok
-	m.learned(g)
+	m.learned(g, nil)
 	return nil
 }
 
 // learned sets the lease from now, which is later than the master's own
-// count. This node's own lease from an earlier life is void.
-func (m *master) learned(g *Group) {
+// count. This node's own lease is the one that its bid began; one from an
+// earlier life, or one that another node proposed, is void.
+func (m *master) learned(g *Group, bid *Ticket) {
 	m.until = 0
-	if m.v.Master != g.cfg.Me && m.v.Master != nodeid.None {
+	switch {
+	case m.v.Master == nodeid.None:
+	case m.v.Master != g.cfg.Me:
 		m.until = g.now + time.Duration(m.v.LeaseMillis)*time.Millisecond
+	case bid != nil && g.election.handing == nil:
+		m.until = bid.until
 	}
 }
 
-func (m *master) execute(g *Group, instance uint64, body []byte) error {
+// execute takes an election, if its proposer knew the one before.
+func (m *master) execute(g *Group, instance uint64, body []byte, bid *Ticket) (outcome, err error) {
 	var op wire.MasterOperator
 	if err := wire.DecodeMasterOperator(body, &op); err != nil || op.Operator != operatorComplete {
-		return nil // it says nothing, here as on every node
+		return nil, nil // it says nothing, here as on every node
 	}
-	if op.HasLastVersion && op.LastVersion != 0 && m.exists && instance > m.v.Version && op.LastVersion != m.v.Version {
+	if op.HasLastVersion && op.LastVersion != 0 && instance > m.v.Version && op.LastVersion != m.v.Version {
 		g.observe(event.Event{Kind: event.MasterRepair, Instance: instance, Number: op.LastVersion})
 		m.v.Version = op.LastVersion
 	}
 	if op.Version != m.v.Version {
-		return nil
+		return ErrMasterChanged, nil
 	}
 	v := wire.MasterVariables{Master: op.Node, Version: instance, LeaseMillis: uint32(max(op.TimeoutMillis, 0))}
-	return m.adopt(g, v)
+	return nil, m.adopt(g, v, bid)
 }
 
 // update takes a teacher's variables if they are newer than the own ones.
@@ -68,15 +72,16 @@ func (m *master) update(g *Group, data []byte) error {
 	if m.v.Version != wire.NoVersion && v.Version <= m.v.Version {
 		return nil
 	}
-	return m.adopt(g, v)
+	return m.adopt(g, v, nil)
 }
 
-func (m *master) adopt(g *Group, v wire.MasterVariables) error {
+func (m *master) adopt(g *Group, v wire.MasterVariables, bid *Ticket) error {
 	if err := g.env.SetVariable(MasterVariables, wire.AppendMasterVariables(nil, &v)); err != nil {
 		return fmt.Errorf("store the master: %w", err)
 	}
-	m.v, m.exists = v, true
-	m.learned(g)
+	m.v = v
+	m.learned(g, bid)
+	g.election.elected(g)
 	kind := event.MasterOther
 	if v.Master == g.cfg.Me {
 		kind = event.MasterSelf

@@ -46,6 +46,9 @@ func (g *Group) send(m *paxos.Message) {
 		}
 	}
 	if m.Kind == paxos.AskForLearn {
+		if to := g.cfg.Following; to != nodeid.None && !g.core.Members().Contains(to) {
+			g.env.Send(to, packet, stream) // it follows somebody itself
+		}
 		for _, id := range g.strays.living(g.now) {
 			g.env.Send(id, packet, false)
 		}

@@ -27,6 +27,9 @@ type batch struct {
 	since   time.Duration
 }
 
+// fenceBytes is what fencing adds to a value.
+const fenceBytes = 12
+
 // entryOverhead is what one member of a batch takes besides its bytes.
 const entryOverhead = 24
 
@@ -117,10 +120,30 @@ func (q *queue) start(g *Group) {
 		q.propose(g, batch{active: true, value: v, since: g.now})
 		return
 	}
+	if g.cfg.Fence && !g.isMaster() {
+		q.unfenced(g)
+		if len(q.waiting) == 0 {
+			return
+		}
+	}
 	if q.gather(g) {
 		return
 	}
 	q.propose(g, q.take(g))
+}
+
+// unfenced ends the proposals that need the mastership, which is gone.
+func (q *queue) unfenced(g *Group) {
+	kept := q.waiting[:0]
+	for _, t := range q.waiting {
+		if t.done != nil || g.internal(t.SM) {
+			kept = append(kept, t)
+		} else {
+			g.finish(t, ErrNotMaster)
+		}
+	}
+	clear(q.waiting[len(kept):])
+	q.waiting = kept
 }
 
 // gather reports whether to wait for more company. A lone proposal never
@@ -143,8 +166,12 @@ func (q *queue) gather(g *Group) bool {
 
 // take makes one value of the first tickets that fit.
 func (q *queue) take(g *Group) batch {
-	n, size := 0, 4
+	n, size := 0, 4+fenceBytes
 	for n < len(q.waiting) && n < max(1, g.cfg.BatchCountMax) {
+		// Membership and elections stay alone, as the original has them.
+		if n > 0 && (g.internal(q.waiting[n].SM) || g.internal(q.waiting[0].SM)) {
+			break
+		}
 		next := size + len(q.waiting[n].Value) + entryOverhead
 		if n > 0 && (next > g.cfg.ValueBytesMax || size >= g.cfg.BatchBytesMax) {
 			break
@@ -168,6 +195,9 @@ func (q *queue) take(g *Group) batch {
 	} else {
 		b.value = wire.AppendBatch(make([]byte, 0, size), q.entries)
 		g.observe(event.Event{Kind: event.BatchSend, Size: n})
+	}
+	if g.cfg.Fence && !g.internal(q.entries[0].SM) {
+		b.value = wire.AppendFenced(make([]byte, 0, len(b.value)+fenceBytes), g.cfg.Me, b.value)
 	}
 	clear(q.entries)
 	return b

@@ -37,11 +37,19 @@ func (g *Group) Receive(packet []byte) {
 	m.Checked = p.HasCRC
 	if own := g.system.v.Cluster; own != 0 && p.Cluster != 0 && own != p.Cluster {
 		g.observe(event.Event{Kind: event.PacketForeignCluster, Peer: m.From, Number: p.Cluster})
+		if g.core.Members().Contains(m.From) {
+			g.foreign = g.now + foreignLife
+		}
 		return
 	}
+	g.foreign = 0
 	g.step(&m)
 	g.settle()
 }
+
+// foreignLife is how long proposals are refused after a member spoke for
+// another cluster, if no member speaks for this one.
+const foreignLife = 5 * time.Second
 
 func malformed(err error) event.Kind {
 	switch {
@@ -88,6 +96,10 @@ func (g *Group) step(m *paxos.Message) {
 		g.teach.onConfirm(g, m)
 	case paxos.LearnAck:
 		g.teach.onAck(g, m)
+	case paxos.ReadAsk:
+		g.onReadAsk(m)
+	case paxos.ReadReply:
+		g.onReadReply(m)
 	case paxos.AskCheckpoint:
 	default:
 		g.observe(event.Event{Kind: event.MessageUnknown, Peer: m.From, Number: uint64(m.Kind)})

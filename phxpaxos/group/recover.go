@@ -61,6 +61,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 		Timing: cfg.Timing, Rand: cfg.Rand, Hazards: cfg.Hazards,
 	}, outlet{g}, state, now)
 	g.core.SetSync(cfg.NoSync, cfg.SyncInterval)
+	g.election.init(&g.cfg, now)
 	return g, nil
 }
 
@@ -155,7 +156,7 @@ func (g *Group) replay(from uint64, s *paxos.State) error {
 }
 
 func (g *Group) replayOne(instance uint64, value []byte) error {
-	g.exec.begin(value)
+	g.exec.begin(g, value)
 	defer func() { g.exec.active, g.exec.next = false, 0 }()
 	for i := range g.exec.entries {
 		if _, _, err := g.exec.apply(g, instance, i, true); err != nil {

@@ -2,7 +2,9 @@ package group
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -21,7 +23,7 @@ func (g *Group) applyInternal(id sm.ID, instance uint64, body []byte, t *Ticket)
 	if id == sm.System {
 		return g.system.execute(g, instance, body)
 	}
-	return nil, g.master.execute(g, instance, body)
+	return g.master.execute(g, instance, body, t)
 }
 
 // load reads the stored variables. Without any, the configured nodes are the
@@ -90,6 +92,7 @@ func (s *system) adopt(g *Group, v wire.SystemVariables) error {
 		return fmt.Errorf("store the membership: %w", err)
 	}
 	s.v = v
+	g.observe(event.Event{Kind: event.MembersChange, Instance: v.Version, Number: uint64(len(v.Members))})
 	if g.core != nil { // not while the log is replayed
 		g.core.SetMembers(paxos.NewMembership(v.Members))
 	}
@@ -102,4 +105,58 @@ func (s *system) snapshot() []byte {
 		return []byte{}
 	}
 	return wire.AppendSystemVariables(nil, &s.v)
+}
+
+// ChangeMembers proposes the membership without remove and with add, either
+// of which may be nodeid.None. t comes back when the change was executed, or
+// with ErrVersionConflict if another change was chosen first (hazard H8), or
+// at once with why it is impossible: ErrNoCluster, ErrMemberExists,
+// ErrMemberUnknown, ErrMemberSame.
+func (g *Group) ChangeMembers(t *Ticket, add, remove nodeid.ID) {
+	t.queued, t.lost, t.executed = g.now, 0, false
+	members, err := g.system.changed(add, remove)
+	if g.err != nil {
+		err = g.err
+	}
+	if err != nil {
+		g.finish(t, err)
+		return
+	}
+	v := g.system.v
+	v.Members = members
+	t.SM, t.Value = sm.System, wire.AppendSystemVariables(nil, &v)
+	g.Propose(t)
+}
+
+// changed is the new list, in the original's order. Replacing a node that is
+// no member by one that is none either adds the second, as in the original.
+func (s *system) changed(add, remove nodeid.ID) ([]nodeid.ID, error) {
+	if s.v.Cluster == 0 {
+		return nil, ErrNoCluster
+	}
+	hasAdd, hasRemove := slices.Contains(s.v.Members, add), slices.Contains(s.v.Members, remove)
+	switch {
+	case remove == nodeid.None && hasAdd:
+		return nil, ErrMemberExists
+	case add == nodeid.None && !hasRemove:
+		return nil, ErrMemberUnknown
+	case !hasRemove && hasAdd, add == remove && hasAdd:
+		return nil, ErrMemberSame
+	}
+	var list []nodeid.ID
+	for _, id := range s.v.Members {
+		if id != add && id != remove {
+			list = append(list, id)
+		}
+	}
+	if add != nodeid.None {
+		list = append(list, add)
+	}
+	return list, nil
+}
+
+// Membership is the stored list in its order, and the instance that set it,
+// or wire.NoVersion if it is the configured one.
+func (g *Group) Membership() (members []nodeid.ID, version uint64) {
+	return slices.Clone(g.system.v.Members), g.system.v.Version
 }

@@ -19,6 +19,7 @@ const (
 // section 11). The original serves one node at a time.
 type teacher struct {
 	lessons  []*lesson
+	pupils   []stray // followers of this node, by when they last asked
 	window   uint64
 	idle     time.Duration
 	deadline time.Duration // when the next lesson may have to end, 0 for none
@@ -47,7 +48,45 @@ func (t *teacher) init(large bool) {
 // onAsk answers a node that says where it is.
 func (t *teacher) onAsk(g *Group, m *paxos.Message) {
 	g.observe(event.Event{Kind: event.LearnAsked, Peer: m.From, Instance: m.Instance})
+	if m.Followed == g.cfg.Me {
+		t.follow(g, m.From)
+	}
 	t.offer(g, m.From, m.Instance)
+}
+
+// follow takes note of a follower of this node.
+func (t *teacher) follow(g *Group, node nodeid.ID) {
+	for i := range t.pupils {
+		if t.pupils[i].id == node {
+			t.pupils[i].seen = g.now
+			return
+		}
+	}
+	if len(t.pupils) < strayMax {
+		t.pupils = append(t.pupils, stray{node, g.now})
+	}
+}
+
+// relay sends a value to the followers as soon as it is decided here
+// (spec/protocol.md section 12). The original relays only what it learned
+// from its proposer; relaying all lets followers be chained.
+func (t *teacher) relay(g *Group, c *paxos.Chosen) {
+	if len(t.pupils) == 0 {
+		return
+	}
+	timing := &g.cfg.Timing
+	life := 3 * (timing.AskMin + timing.AskSpan)
+	kept := t.pupils[:0]
+	for _, p := range t.pupils {
+		if g.now-p.seen >= life {
+			continue
+		}
+		kept = append(kept, p)
+		g.observe(event.Event{Kind: event.LearnSend, Peer: p.id, Instance: c.Instance, Size: len(c.Value)})
+		g.send(&paxos.Message{Kind: paxos.LearnValue, To: p.id, Instance: c.Instance, Ballot: c.Ballot,
+			Value: c.Value, LastChecksum: g.core.LastChecksum()})
+	}
+	t.pupils = kept
 }
 
 // help offers lessons to a proposer that shows that it is behind: it prepares

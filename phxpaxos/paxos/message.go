@@ -23,12 +23,17 @@ const (
 	Confirm       Kind = 10 // learner -> teacher: teach me
 	LearnAck      Kind = 11 // learner -> teacher: I am at this instance
 	AskCheckpoint Kind = 12 // learner -> teacher: what I need is gone, send me a checkpoint
+
+	// Kinds of this library. Original nodes ignore them.
+	ReadAsk   Kind = 1001 // reader -> all: how far may a value be chosen
+	ReadReply Kind = 1002 // member -> reader: nothing at Now or above has my vote
 )
 
 var kindNames = map[Kind]string{
 	Prepare: "Prepare", PrepareReply: "PrepareReply", Accept: "Accept", AcceptReply: "AcceptReply",
 	AskForLearn: "AskForLearn", LearnValue: "LearnValue", Success: "Success", Offer: "Offer",
 	Confirm: "Confirm", LearnAck: "LearnAck", AskCheckpoint: "AskCheckpoint",
+	ReadAsk: "ReadAsk", ReadReply: "ReadReply",
 }
 
 func (k Kind) String() string {
@@ -50,14 +55,15 @@ type Message struct {
 	// Ballot: of the request in Prepare, Accept and Success (its node is
 	// From); in replies the number is echoed and the node is that of the
 	// request's sender, which the wire does not carry: there it is zero. In
-	// LearnValue: under which the value was accepted.
+	// LearnValue: under which the value was accepted. ReadAsk and ReadReply:
+	// the number of the round.
 	Ballot Ballot
 
 	PreAccepted Ballot // PrepareReply: accepted before, or null
 	RejectedBy  uint64 // replies: number of the higher promise, 0 if it is a yes
 	Value       []byte // Accept, LearnValue, PrepareReply with PreAccepted
 
-	Now       uint64 // Offer: the teacher's current instance
+	Now       uint64 // Offer: the teacher's current instance; ReadReply: see there
 	MinChosen uint64 // Offer: lowest instance the teacher keeps
 
 	LastChecksum uint32    // checksum chain through Instance-1, 0 if not stated

@@ -42,6 +42,11 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 	case paxos.Success:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 		dst = appendUint(dst, varint12, uint64(m.LastChecksum))
+	case paxos.ReadAsk:
+		dst = appendUint(dst, varint4, m.Ballot.Number)
+	case paxos.ReadReply:
+		dst = appendUint(dst, varint4, m.Ballot.Number)
+		dst = appendUint(dst, varint10, m.Now)
 	case paxos.Offer:
 		dst = appendUint(dst, varint10, m.Now)
 		dst = appendUint(dst, varint11, m.MinChosen)
@@ -180,6 +185,10 @@ func (w *paxosMsg) fill(m *paxos.Message) {
 	case paxos.Success:
 		m.Ballot = paxos.Ballot{Number: w.proposal, Node: w.from}
 		m.LastChecksum = w.lastChecksum
+	case paxos.ReadAsk:
+		m.Ballot.Number = w.proposal
+	case paxos.ReadReply:
+		m.Ballot.Number, m.Now = w.proposal, w.now
 	case paxos.Offer:
 		m.Now, m.MinChosen = w.now, w.minChosen
 		m.HasVariables = w.hasVariables
