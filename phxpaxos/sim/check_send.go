@@ -1,0 +1,115 @@
+package sim
+
+import (
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+)
+
+// sendCheck looks at every message that leaves a node and compares it with
+// what is on that node's disk.
+//
+//   - P3: a promise or vote leaves only once its record is durable, and a
+//     promise tells every vote that it has to tell.
+//   - P4: a ballot is durable at its owner before a peer hears of it, every
+//     prepare round has a ballot of its own, and under one ballot an instance
+//     is offered one value.
+//   - A success or a learned value is sent only when a quorum has it.
+type sendCheck struct {
+	r     *reporter
+	group int
+	ids   []nodeid.ID
+	disk  []*diskCheck
+	votes *voteCheck
+
+	offered map[ballotAt]uint64 // hash of the value in the accepts sent
+	prepare []prepareRound      // by node, the newest
+}
+
+type prepareRound struct {
+	number   uint64
+	instance uint64
+	turn     uint64 // of the node's group; one round is sent in one turn
+}
+
+func newSendCheck(r *reporter, group int, ids []nodeid.ID, disk []*diskCheck, votes *voteCheck) *sendCheck {
+	return &sendCheck{r: r, group: group, ids: ids, disk: disk, votes: votes,
+		offered: map[ballotAt]uint64{}, prepare: make([]prepareRound, len(ids))}
+}
+
+// sent takes a message that leaves a node for another. turn counts how often
+// the node's group has handed out something.
+func (c *sendCheck) sent(node int, to nodeid.ID, m *paxos.Message, turn uint64) {
+	switch m.Kind {
+	case paxos.Prepare:
+		c.ballot(node, m)
+		c.fresh(node, m, turn)
+	case paxos.Accept:
+		c.ballot(node, m)
+		c.oneValue(node, m)
+	case paxos.PrepareReply:
+		if !m.Rejected() {
+			c.promise(node, to, m)
+		}
+	case paxos.AcceptReply:
+		if !m.Rejected() {
+			c.vote(node, to, m)
+		}
+	case paxos.Success:
+		b := paxos.Ballot{Number: m.Ballot.Number, Node: c.ids[node]}
+		if !c.votes.quorumFor(m.Instance, b) {
+			c.r.fail("only what is chosen is announced", "group %d: node %d announces instance %d under %v without a durable quorum",
+				c.group, node, m.Instance, b)
+		}
+	case paxos.LearnValue:
+		if h, ok := c.votes.chosen(m.Instance); !ok || h != bytesHash(m.Value) {
+			c.r.fail("only what is chosen is taught", "group %d: node %d teaches a value for instance %d that is not chosen (chosen: %v)",
+				c.group, node, m.Instance, ok)
+		}
+	}
+}
+
+func (c *sendCheck) ballot(node int, m *paxos.Message) {
+	b := paxos.Ballot{Number: m.Ballot.Number, Node: c.ids[node]}
+	if c.disk[node].promise.Less(b) {
+		c.r.fail("ballot durable before it is heard of (P4)", "group %d: node %d sends %v, its disk has promised only %v",
+			c.group, node, m, c.disk[node].promise)
+	}
+}
+
+func (c *sendCheck) fresh(node int, m *paxos.Message, turn uint64) {
+	last := &c.prepare[node]
+	this := prepareRound{m.Ballot.Number, m.Instance, turn}
+	if this.number < last.number || this.number == last.number && this != *last {
+		c.r.fail("fresh ballot for each prepare (P4)", "group %d: node %d sends %v, it has used %d at instance %d before",
+			c.group, node, m, last.number, last.instance)
+	}
+	*last = this
+}
+
+func (c *sendCheck) oneValue(node int, m *paxos.Message) {
+	at := ballotAt{m.Instance, paxos.Ballot{Number: m.Ballot.Number, Node: c.ids[node]}}
+	h := bytesHash(m.Value)
+	if was, ok := c.offered[at]; ok && was != h {
+		c.r.fail("one value per ballot", "group %d: node %d offers a second value for instance %d under %v",
+			c.group, node, m.Instance, at.ballot)
+	}
+	c.offered[at] = h
+}
+
+// promise: every promise is a record of its own, so what the reply says is
+// exactly what some durable record says.
+func (c *sendCheck) promise(node int, to nodeid.ID, m *paxos.Message) {
+	b := paxos.Ballot{Number: m.Ballot.Number, Node: to}
+	if !c.disk[node].held(m.Instance, b, m.PreAccepted) {
+		c.r.fail("no reply before its record (P3)", "group %d: node %d promises %v at instance %d and tells %v; no such record is durable (promised %v)",
+			c.group, node, b, m.Instance, m.PreAccepted, c.disk[node].promise)
+	}
+}
+
+func (c *sendCheck) vote(node int, to nodeid.ID, m *paxos.Message) {
+	b := paxos.Ballot{Number: m.Ballot.Number, Node: to}
+	if !c.disk[node].held(m.Instance, b, b) {
+		c.r.fail("no reply before its record (P3)", "group %d: node %d says it accepted %v at instance %d; no such record is durable",
+			c.group, node, b, m.Instance)
+	}
+}

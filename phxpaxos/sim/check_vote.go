@@ -1,0 +1,71 @@
+package sim
+
+import (
+	"math/bits"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+)
+
+// voteCheck counts the durable votes of a group, knows from them what is
+// chosen whether or not any node knows it, and finds a second value at the
+// moment at which a quorum makes it one. Records that were merely learned are
+// no votes; they are told by not asking for a sync.
+type voteCheck struct {
+	r      *reporter
+	group  int
+	quorum int
+	votes  map[ballotAt]vote
+	values map[uint64]uint64 // instance -> hash of the chosen value
+}
+
+type ballotAt struct {
+	instance uint64
+	ballot   paxos.Ballot
+}
+
+type vote struct {
+	hash  uint64
+	nodes uint64 // bit set
+}
+
+func newVoteCheck(r *reporter, group, nodes int) *voteCheck {
+	return &voteCheck{r: r, group: group, quorum: nodes/2 + 1, votes: map[ballotAt]vote{}, values: map[uint64]uint64{}}
+}
+
+// durable takes a vote that reached a node's disk.
+func (c *voteCheck) durable(node int, instance uint64, b paxos.Ballot, hash uint64) {
+	if b.IsNull() {
+		return
+	}
+	at := ballotAt{instance, b}
+	v, ok := c.votes[at]
+	if ok && v.hash != hash {
+		c.r.fail("one value per ballot", "group %d instance %d ballot %v: two values were voted for", c.group, instance, b)
+		return
+	}
+	v.hash = hash
+	if v.nodes&(1<<node) != 0 {
+		return
+	}
+	v.nodes |= 1 << node
+	c.votes[at] = v
+	if bits.OnesCount64(v.nodes) != c.quorum {
+		return
+	}
+	if known, ok := c.values[instance]; ok && known != hash {
+		c.r.fail("agreement", "group %d instance %d: a second value is chosen, under ballot %v", c.group, instance, b)
+		return
+	}
+	c.values[instance] = hash
+}
+
+// chosen returns the hash of the value that is chosen at an instance.
+func (c *voteCheck) chosen(instance uint64) (hash uint64, ok bool) {
+	hash, ok = c.values[instance]
+	return hash, ok
+}
+
+// quorumFor reports whether a quorum voted under this very ballot.
+func (c *voteCheck) quorumFor(instance uint64, b paxos.Ballot) bool {
+	return bits.OnesCount64(c.votes[ballotAt{instance, b}].nodes) >= c.quorum
+}

@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
+)
+
+// client proposes operations to one group, a few at once, waits for all of
+// them, thinks, and goes on, at any node that is up.
+type client struct {
+	w     *World
+	index int
+	group int
+	home  int // the node it uses when all clients use one
+	open  int
+	again []*operation // marks with an unknown outcome, to be proposed again
+}
+
+// operation is one call of a client.
+type operation struct {
+	client *client // nil for a probe or a scenario
+	member *member
+	ticket *group.Ticket
+	life   uint32 // of the node
+	kind   opKind
+	key    uint8
+	id     uint64
+	size   int
+	from   time.Duration
+	done   func(o *operation, known bool) // when it is over
+	ended  bool
+}
+
+func (w *World) startClients() {
+	for g := range w.plan.Groups {
+		home := w.randClient.IntN(w.plan.Nodes)
+		for range w.plan.load.clients {
+			c := &client{w: w, index: len(w.clients), group: g, home: home}
+			w.clients = append(w.clients, c)
+			c.rest()
+		}
+	}
+}
+
+// rest lets the client think.
+func (c *client) rest() {
+	think := between(c.w.randClient, 0, 2*c.w.plan.load.think)
+	c.w.events.push(event{at: c.w.now + think, kind: evClient, n: uint64(c.index)})
+}
+
+// act proposes the next operations.
+func (c *client) act() {
+	w := c.w
+	if w.phase >= proving {
+		return
+	}
+	r := w.randClient
+	n := w.nodes[r.IntN(len(w.nodes))]
+	if w.plan.load.oneNode {
+		n = w.nodes[c.home]
+		if n.state != up && r.IntN(8) == 0 {
+			c.home = r.IntN(len(w.nodes))
+		}
+	}
+	if n.state != up || n.pausedTill > w.now {
+		c.rest()
+		return
+	}
+	count := 1 + r.IntN(w.plan.load.burst)
+	c.open += count
+	for range count {
+		op := c.next()
+		op.member = n.members[c.group]
+		n.members[c.group].propose(op, c.patience())
+	}
+	n.members[c.group].settle()
+}
+
+func (c *client) next() *operation {
+	w, r := c.w, c.w.randClient
+	op := &operation{client: c, done: c.done, kind: opKind(1 + r.IntN(int(opKinds)-1)), key: uint8(r.IntN(w.plan.load.keys))}
+	if n := len(c.again); n > 0 && r.IntN(2) == 0 {
+		op.kind, op.id = opMark, c.again[n-1].id
+		c.again = c.again[:n-1]
+		w.checks[c.group].log.retry(op.id)
+		return op
+	}
+	w.nextID++
+	op.id = w.nextID
+	op.size = 10 + r.IntN(100)
+	if w.plan.load.large > 0 && r.IntN(1000) < w.plan.load.large {
+		op.size = 3000 + r.IntN(60000)
+	}
+	return op
+}
+
+// patience is the time until the deadline of the next ticket, 0 for none.
+func (c *client) patience() time.Duration {
+	if c.w.randClient.IntN(100) < c.w.plan.load.patienceNone {
+		return 0
+	}
+	return 1 + between(c.w.randClient, 0, 2*c.w.plan.load.patience)
+}
+
+// done goes on when the last operation of a burst is over.
+func (c *client) done(op *operation, known bool) {
+	if !known && op.kind == opMark && len(c.again) < 8 {
+		c.again = append(c.again, op)
+	}
+	if c.open--; c.open == 0 {
+		c.rest()
+	}
+}
+
+// propose hands an operation to the group; the caller settles the member.
+func (m *member) propose(op *operation, patience time.Duration) {
+	w := m.n.w
+	op.member, op.life, op.from = m, m.n.life, w.now
+	op.ticket = &group.Ticket{SM: machineID, Value: encodeOp(op.kind, op.key, op.id, op.size), Owner: op}
+	if patience > 0 {
+		op.ticket.Deadline = m.now() + patience
+	}
+	if op.client != nil {
+		op.ticket.Attempts = []int{0, 0, 1, 3}[w.randClient.IntN(4)]
+		if w.plan.load.cancel > 0 && w.randClient.IntN(100) < w.plan.load.cancel {
+			w.events.push(event{at: w.now + between(w.randClient, 0, time.Second), kind: evCancel,
+				node: int16(m.n.index), group: int16(m.index), life: m.n.life, op: op})
+		}
+	}
+	if w.trace != nil {
+		w.tracef(m.n.name, "is asked to propose value %d (%d, key %d) in group %d", op.id, op.kind, op.key, m.index)
+	}
+	w.stats.Proposed++
+	m.order = append(m.order, op)
+	m.g.Tick(m.now())
+	m.g.Propose(op.ticket)
+}
+
+// cancel takes a ticket back, if it is still open.
+func (m *member) cancel(op *operation) {
+	if op.ended {
+		return
+	}
+	m.g.Tick(m.now())
+	m.g.Cancel(op.ticket, group.ErrTimeout)
+	m.settle()
+}
+
+func (m *member) forget(op *operation) {
+	if i := slices.Index(m.order, op); i >= 0 {
+		m.order = slices.Delete(m.order, i, i+1)
+	}
+}
+
+// finished judges how the group ended an operation.
+func (op *operation) finished() {
+	m, t := op.member, op.ticket
+	w, c := m.n.w, m.n.w.checks[m.index]
+	op.ended = true
+	if w.trace != nil {
+		w.tracef(m.n.name, "value %d of group %d ends: i=%d index=%d err=%v", op.id, m.index, t.Instance, t.Index, t.Err)
+	}
+	switch {
+	case t.Err == nil:
+		w.stats.Acknowledged++
+		w.digest.add(op.id ^ t.Instance<<32)
+		c.log.acknowledged(m.n.index, m.executed, op.id, t.Instance, t.Index)
+		if len(t.Result) != 8 {
+			w.report.fail("results come back", "group %d: value %d was executed and its result is %x", m.index, op.id, t.Result)
+			return
+		}
+		if op.kind != opMark {
+			c.calls.ended(op.clientIndex(), op.kind, op.key, op.id, binary.LittleEndian.Uint64(t.Result), op.from, w.now)
+		}
+		op.over(true)
+	case refused(t.Err):
+		w.stats.Refused++
+		if !c.log.retried[op.id] {
+			c.log.refuse(op.id)
+		}
+		op.over(true)
+	default:
+		op.unknown()
+	}
+}
+
+// refused reports whether an error promises that the value was chosen nowhere.
+func refused(err error) bool {
+	for _, e := range [...]error{group.ErrConflict, group.ErrFollower, group.ErrNotMember,
+		group.ErrValueTooLarge, group.ErrNoStateMachine, group.ErrBusy} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// lost is called when the node dies under an operation.
+func (op *operation) lost() {
+	op.ended = true
+	op.unknown()
+}
+
+func (op *operation) unknown() {
+	m := op.member
+	m.n.w.stats.Unknown++
+	if op.kind != opMark {
+		m.n.w.checks[m.index].calls.unknown(op.clientIndex(), op.kind, op.key, op.id, op.from)
+	}
+	op.over(false)
+}
+
+func (op *operation) over(known bool) {
+	if op.done != nil {
+		op.done(op, known)
+	}
+}
+
+func (op *operation) clientIndex() int {
+	if op.client == nil {
+		return 0
+	}
+	return op.client.index
+}

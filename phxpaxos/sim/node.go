@@ -1,0 +1,308 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+)
+
+type nodeState uint8
+
+const (
+	down nodeState = iota
+	up
+	dead // its disk is damaged: it may never vote again
+)
+
+// node is one machine: its disk lasts, its processes come and go.
+type node struct {
+	w          *World
+	index      int
+	name       string
+	id         nodeid.ID
+	state      nodeState
+	life       uint32 // counts starts and ends of processes
+	pausedTill time.Duration
+	clock      clock
+	medium     medium
+	log        storage.LogStorage
+	disk       disk
+	members    []*member // by group
+	flipped    bool      // a bit of its disk was turned
+	hurt       bool      // a write of this life was made to fail
+}
+
+func newNode(w *World, index int, id nodeid.ID) *node {
+	n := &node{w: w, index: index, id: id, name: nodeName(index)}
+	if w.plain {
+		n.medium = newPlainMedium(w.plan.Groups)
+	} else {
+		n.medium = newRealMedium(w.plan.Groups, w.plan.load.bytesMax(), stream(w.plan.Seed, streamMedium+uint64(index)<<20))
+	}
+	n.disk.n = n
+	for g := range w.plan.Groups {
+		n.members = append(n.members, &member{n: n, index: g})
+	}
+	return n
+}
+
+// boot starts a process: it opens the storage and all groups.
+func (n *node) boot() {
+	w := n.w
+	if n.state != down {
+		return
+	}
+	n.life++
+	n.state, n.pausedTill, n.hurt = up, 0, false
+	n.disk.reset()
+	n.clock = clock{boot: w.now, base: time.Duration(w.randSched.Int64N(int64(time.Hour))), ppm: 0}
+	if w.plan.drift > 0 {
+		n.clock.ppm = w.randSched.Int64N(2*w.plan.drift+1) - w.plan.drift
+	}
+	w.stats.Boots++
+	w.tracef(n.name, "starts")
+	log, err := n.medium.open()
+	if err != nil {
+		n.unusable(fmt.Errorf("open the storage: %w", err))
+		return
+	}
+	n.log = log
+	for _, m := range n.members {
+		err := m.verifyDisk()
+		if err == nil && w.report.first == nil {
+			err = m.open()
+		}
+		if err != nil {
+			n.unusable(fmt.Errorf("open group %d: %w", m.index, err))
+		}
+		if err != nil || w.report.first != nil {
+			return
+		}
+	}
+	for _, m := range n.members {
+		m.settle()
+	}
+}
+
+// unusable takes the end of a node whose storage does not open, or lacks what
+// was durable.
+func (n *node) unusable(err error) {
+	w := n.w
+	w.tracef(n.name, "cannot start: %v", err)
+	switch {
+	case errors.Is(err, errInjected):
+		// A fault that was meant for a write of the life before.
+		n.crash(false, between(w.randFault, 0, 2*time.Second))
+	case n.flipped && errors.Is(err, storage.ErrDamaged):
+		w.stats.Found++
+		n.bury()
+	case errors.Is(err, errLost):
+		w.report.fail("durability", "node %s: %v", n.name, err)
+	default:
+		w.report.fail("restart", "node %s cannot start: %v", n.name, err)
+	}
+}
+
+// bury ends a node for good.
+func (n *node) bury() {
+	n.end(false)
+	n.state = dead
+}
+
+// crash ends the process at once; power also takes what was not synced. The
+// node comes back after the given time.
+func (n *node) crash(power bool, back time.Duration) {
+	if n.state == dead {
+		return
+	}
+	if n.state == up {
+		n.w.tracef(n.name, "crashes, power=%v", power)
+		n.end(power)
+	} else if power {
+		n.medium.crash(true, n.w.randDisk) // a machine can fail while its process is down
+		return
+	}
+	n.w.events.push(event{at: n.w.now + back, kind: evBoot, node: int16(n.index), life: n.life})
+}
+
+func (n *node) end(power bool) {
+	n.disk.crash()
+	n.medium.crash(power, n.w.randDisk)
+	n.state, n.log = down, nil
+	n.life++
+	n.w.stats.Crashes++
+	for _, m := range n.members {
+		m.end()
+		n.w.checks[m.index].disk[n.index].crashed()
+	}
+}
+
+// pause lets the process stand still.
+func (n *node) pause(d time.Duration) {
+	n.pausedTill = max(n.pausedTill, n.w.now+d)
+	n.w.tracef(n.name, "stands still for %v", d)
+}
+
+// member is one group on one node: the driver's side of a group.
+type member struct {
+	n        *node
+	index    int
+	g        *group.Group
+	machine  *machine
+	timerAt  time.Duration // of the one timer event that counts, none if negative
+	flushing bool          // a flush event is under way
+	turn     uint64        // flushes of all lives
+	executed int           // entries of this life
+	checked  uint64        // records below it were checked in this life
+	order    []*operation  // the open ones in the order of their calls
+	idle     int           // timers in a row that moved nothing
+	buf      []byte
+}
+
+// open starts the group of a new life.
+func (m *member) open() error {
+	w := m.n.w
+	m.timerAt, m.flushing, m.executed, m.idle = -1, false, 0, 0
+	m.order = m.order[:0]
+	chance := stream(w.plan.Seed, streamGroup+uint64(m.n.index*w.plan.Groups+m.index)+uint64(m.n.life)<<20)
+	m.machine = &machine{chance: chance, fails: w.plan.load.executeFails, report: m.executes}
+	if w.phase > chaos {
+		m.machine.fails = 0
+	}
+	g, err := group.Open(m.config(chance), m, m.now())
+	if err != nil {
+		return err
+	}
+	m.g = g
+	// Records that earlier lives have shown are compared again only near the
+	// end of the log, where a crash could have changed something.
+	m.checked = 0
+	if r := g.Readable(); r > 64 {
+		m.checked = r - 64
+	}
+	return nil
+}
+
+func (m *member) config(chance group.Rand) group.Config {
+	w := m.n.w
+	var ids []nodeid.ID
+	for _, n := range w.nodes {
+		ids = append(ids, n.id)
+	}
+	return group.Config{
+		Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: paxos.NewMembership(ids),
+		StateMachines: []sm.StateMachine{m.machine}, Rand: chance, PacketCRC: w.plan.crc,
+		BatchCountMax: w.plan.load.batchMax, BatchBytesMax: 512000, BatchDelay: w.plan.load.batchDelay,
+		ValueBytesMax: 10 << 20, Hazards: w.hazards,
+	}
+}
+
+// end forgets the group of a life that is over. What its callers asked for
+// has an unknown outcome.
+func (m *member) end() {
+	m.g = nil
+	for _, op := range m.order {
+		op.lost()
+	}
+	m.order = m.order[:0]
+}
+
+func (m *member) now() time.Duration { return m.n.clock.read(m.n.w.now) }
+
+func (m *member) receive(from int, packet []byte) {
+	w := m.n.w
+	w.stats.Delivered++
+	if w.trace != nil {
+		if msg, ok := w.reader.read(packet); ok {
+			w.tracef(m.n.name, "<- %s group %d %s", w.nodes[from].name, m.index, describeMessage(msg, m.n.id))
+		} else {
+			w.tracef(m.n.name, "<- %s damaged packet or other command, %d bytes", w.nodes[from].name, len(packet))
+		}
+	}
+	m.g.Tick(m.now())
+	m.g.Receive(packet)
+	m.settle()
+}
+
+func (m *member) timer(at time.Duration) {
+	if at != m.timerAt {
+		return
+	}
+	m.timerAt = -1
+	m.g.Tick(m.now())
+	m.settle()
+}
+
+// settle lets the group hand out what the last input caused, at once or a
+// moment later together with what further inputs cause.
+func (m *member) settle() {
+	w := m.n.w
+	if w.plan.jitter > 0 && w.script == nil {
+		if m.flushing {
+			return
+		}
+		if late := w.randSched.Int64N(2 * int64(w.plan.jitter)); late > int64(w.plan.jitter) {
+			m.flushing = true
+			w.events.push(event{at: w.now + time.Duration(late) - w.plan.jitter, kind: evFlush,
+				node: int16(m.n.index), group: int16(m.index), life: m.n.life})
+			return
+		}
+	}
+	m.flush()
+}
+
+func (m *member) flush() {
+	m.flushing = false
+	m.turn++
+	m.g.Flush()
+	m.afterFlush()
+}
+
+// afterFlush checks the group's health and records and arms its timer.
+func (m *member) afterFlush() {
+	w := m.n.w
+	if err := m.g.Err(); err != nil {
+		m.stopped(err)
+		return
+	}
+	m.checkRecords()
+	deadline := m.g.Deadline()
+	if deadline == math.MaxInt64 {
+		return
+	}
+	at := w.now
+	if deadline > m.now() {
+		at = m.n.clock.when(deadline)
+		m.idle = 0
+	} else if m.idle++; m.idle > 1000 {
+		w.report.fail("liveness", "node %s group %d: a deadline that has passed stays due", m.n.name, m.index)
+		return
+	}
+	if m.timerAt < 0 || at < m.timerAt {
+		m.timerAt = at
+		w.events.push(event{at: at, n: uint64(at), kind: evTimer, node: int16(m.n.index), group: int16(m.index), life: m.n.life})
+	}
+}
+
+// stopped takes a group that gave up. A failed write is a good reason; then
+// the process is ended and starts again, as a supervisor would do it.
+func (m *member) stopped(err error) {
+	n := m.n
+	n.w.tracef(n.name, "group %d stopped: %v", m.index, err)
+	switch {
+	case n.hurt && errors.Is(err, paxos.ErrSave):
+		n.crash(false, between(n.w.randFault, 0, 2*time.Second))
+	case n.flipped && errors.Is(err, storage.ErrDamaged):
+		n.w.stats.Found++
+		n.bury()
+	default:
+		n.w.report.fail("group goes on", "node %s group %d stopped: %v", n.name, m.index, err)
+	}
+}

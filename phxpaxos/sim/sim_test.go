@@ -1,0 +1,138 @@
+package sim
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+)
+
+// TestSeeds runs a fixed set of seeds of every size of cluster.
+func TestSeeds(t *testing.T) {
+	seeds := uint64(40)
+	if testing.Short() {
+		seeds = 10
+	}
+	var sum Stats
+	for seed := uint64(1); seed <= seeds; seed++ {
+		p := NewPlan(seed, 0, 0)
+		res := Run(p, Options{})
+		sum.Add(&res.Stats)
+		if res.Violation != nil {
+			t.Errorf("go run ./tools/sim %s: %v", p.Arguments(), res.Violation)
+		}
+	}
+	// A simulator that does nothing finds nothing.
+	for k, n := range sum.Faults {
+		if n == 0 && !testing.Short() {
+			t.Errorf("no %v happened", FaultKind(k))
+		}
+	}
+	for name, n := range map[string]uint64{
+		"acknowledged": sum.Acknowledged, "unknown": sum.Unknown, "refused": sum.Refused, "lost": sum.Lost,
+		"repeated": sum.Repeated, "damaged": sum.Damaged, "crashes": sum.Crashes, "histories": sum.Searched,
+	} {
+		if n == 0 {
+			t.Errorf("no %s at all", name)
+		}
+	}
+	t.Logf("%d seeds, %v virtual, %d values chosen", sum.Runs, sum.Virtual, sum.Chosen)
+}
+
+// TestTurnedBits: a bit that turns in a record on disk is found when the node
+// starts again, on the production storage and on the model. Bits of what lies
+// beside the records may turn without a consequence.
+func TestTurnedBits(t *testing.T) {
+	for _, o := range []Options{{}, {Plain: true}} {
+		var sum Stats
+		for seed := uint64(1); seed <= 12; seed++ {
+			p := NewPlan(seed, 3, 1)
+			p.Chaos = 12 * time.Second
+			p.load.think, p.load.burst, p.load.large, p.load.clients = 5*time.Millisecond, 1, 0, 6
+			p.net.delayMean, p.disk.writeMean = 100*time.Microsecond, 50*time.Microsecond
+			p.Faults = []Fault{{Kind: BitFlip, At: 10 * time.Second, Node: 1}, {Kind: Kill, At: 11 * time.Second, Node: 1}}
+			res := Run(p, o)
+			if res.Violation != nil {
+				t.Errorf("seed %d, %+v: %v", seed, o, res.Violation)
+			}
+			sum.Add(&res.Stats)
+		}
+		if sum.Flips < 4 || sum.Found == 0 {
+			t.Errorf("%+v: %d bits turned, damage was found %d times", o, sum.Flips, sum.Found)
+		}
+		t.Logf("%+v: %d bits turned, damage was found %d times", o, sum.Flips, sum.Found)
+	}
+}
+
+// TestSameSeedSameRun: a run depends on its seed alone, trace or no trace.
+func TestSameSeedSameRun(t *testing.T) {
+	digests := map[uint64]uint64{}
+	for seed := uint64(100); seed < 106; seed++ {
+		var one, two bytes.Buffer
+		first := Run(NewPlan(seed, 0, 0), Options{Trace: &one})
+		second := Run(NewPlan(seed, 0, 0), Options{Trace: &two})
+		third := Run(NewPlan(seed, 0, 0), Options{})
+		if first.Digest != second.Digest || first.Digest != third.Digest {
+			t.Errorf("seed %d: digests %016x, %016x and %016x", seed, first.Digest, second.Digest, third.Digest)
+		}
+		if !bytes.Equal(one.Bytes(), two.Bytes()) {
+			t.Errorf("seed %d: the traces differ", seed)
+		}
+		if other, ok := digests[first.Digest]; ok {
+			t.Errorf("seeds %d and %d have the same digest", seed, other)
+		}
+		digests[first.Digest] = seed
+	}
+}
+
+// TestSwitchedOffRules: the random runs notice as well when a safety rule is
+// missing, not only the scenarios that aim at it.
+func TestSwitchedOffRules(t *testing.T) {
+	for _, h := range []paxos.Hazards{{LearnLowersPromise: true}, {RepeatBatch: true}} {
+		found := false
+		for seed := uint64(1); seed <= 100 && !found; seed++ {
+			found = Run(NewPlan(seed, 3, 1), Options{Hazards: h}).Violation != nil
+		}
+		if !found {
+			t.Errorf("100 seeds found nothing wrong with %+v", h)
+		}
+	}
+}
+
+// TestShrink: a shorter plan still fails in the same way, and its arguments
+// tell what was left out.
+func TestShrink(t *testing.T) {
+	o := Options{Hazards: paxos.Hazards{RepeatBatch: true}}
+	for seed := uint64(1); seed <= 100; seed++ {
+		p := NewPlan(seed, 3, 1)
+		res := Run(p, o)
+		if res.Violation == nil || len(p.Faults) < 4 {
+			continue
+		}
+		short, got := Shrink(p, o, func() bool { return true })
+		if got.Violation == nil || got.Violation.Check != res.Violation.Check {
+			t.Fatalf("seed %d: %v became %v", seed, res.Violation, got.Violation)
+		}
+		if len(remaining(short)) >= len(p.Faults) {
+			t.Errorf("seed %d: all of %d faults are left", seed, len(p.Faults))
+		}
+		again := NewPlan(seed, 3, 1)
+		again.Skip = short.Skip
+		if err := again.Without(short.without...); err != nil {
+			t.Fatal(err)
+		}
+		if Run(again, o).Digest != got.Digest {
+			t.Errorf("%s does not give the same run again", short.Arguments())
+		}
+		return
+	}
+	t.Fatal("no seed to shrink")
+}
+
+func TestWithoutUnknownTrouble(t *testing.T) {
+	p := NewPlan(1, 3, 1)
+	if err := p.Without("gremlins"); err == nil {
+		t.Error("an unknown trouble was taken out")
+	}
+}

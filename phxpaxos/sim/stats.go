@@ -1,0 +1,68 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	paxosevent "github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+)
+
+var sprintf = fmt.Sprintf
+
+// callPatience bounds the search for an order of one key's calls. It is real
+// time, so it only decides whether a search is given up, never its result; the
+// order of the log has been tried before.
+const callPatience = 50 * time.Millisecond
+
+// Stats counts what happened in a run, or in many.
+type Stats struct {
+	Runs    uint64
+	Virtual time.Duration
+	Events  uint64
+
+	Boots, Crashes                           uint64
+	Faults                                   [FaultKinds]uint64
+	Flips, Found                             uint64 // bits turned, times that damage was found
+	Sent, Delivered, Lost, Repeated, Damaged uint64 // packets
+	ToDead                                   uint64 // packets for a node that was down
+	Writes, Records                          uint64 // of disks
+	Proposed, Acknowledged, Refused, Unknown uint64 // calls
+	Executed                                 uint64 // entries over all nodes
+	Chosen                                   uint64 // instances with a durable quorum
+	Searched                                 uint64 // histories of a key in which an order was searched
+	Kinds                                    [256]uint64
+}
+
+func (s *Stats) observe(k paxosevent.Kind) { s.Kinds[k]++ }
+
+// Add sums up.
+func (s *Stats) Add(o *Stats) {
+	s.Runs += o.Runs
+	s.Virtual += o.Virtual
+	s.Events += o.Events
+	s.Boots += o.Boots
+	s.Crashes += o.Crashes
+	for i := range s.Faults {
+		s.Faults[i] += o.Faults[i]
+	}
+	s.Flips += o.Flips
+	s.Found += o.Found
+	s.Sent += o.Sent
+	s.Delivered += o.Delivered
+	s.Lost += o.Lost
+	s.Repeated += o.Repeated
+	s.Damaged += o.Damaged
+	s.ToDead += o.ToDead
+	s.Writes += o.Writes
+	s.Records += o.Records
+	s.Proposed += o.Proposed
+	s.Acknowledged += o.Acknowledged
+	s.Refused += o.Refused
+	s.Unknown += o.Unknown
+	s.Executed += o.Executed
+	s.Chosen += o.Chosen
+	s.Searched += o.Searched
+	for i := range s.Kinds {
+		s.Kinds[i] += o.Kinds[i]
+	}
+}
