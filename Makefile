@@ -6,7 +6,7 @@ PACKAGES  ?= ./...
 FUZZTIME  ?= 20s
 BENCH     ?= .
 BENCHTIME ?= 1s
-SEEDS     ?= 2000
+BUDGET    ?= 60s
 ROUNDS    ?= 200
 
 # Packages in which goroutines meet.
@@ -18,7 +18,7 @@ RACE = ./phxpaxos/... ./plugin/...
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: PACKAGES=$(PACKAGES) FUZZTIME=$(FUZZTIME) BENCH=$(BENCH) BENCHTIME=$(BENCHTIME) SEEDS=$(SEEDS)'
+	@echo 'Variables: PACKAGES=$(PACKAGES) FUZZTIME=$(FUZZTIME) BENCH=$(BENCH) BENCHTIME=$(BENCHTIME) BUDGET=$(BUDGET)'
 
 .PHONY: demo
 demo: ## a cluster of three processes on this machine; one is killed and comes back
@@ -37,8 +37,8 @@ race: ## all tests of the packages with goroutines, under the race detector
 	$(GO) test -race -short $(RACE)
 
 .PHONY: sim
-sim: ## SEEDS simulated clusters with faults, each checked
-	$(GO) run ./tools/sim -seeds $(SEEDS)
+sim: ## simulated clusters with faults for BUDGET, each checked; SEED=… replays one with a trace
+	$(GO) run ./tools/sim $(if $(SEED),-seed $(SEED) -trace,-budget $(BUDGET))
 
 .PHONY: fuzz
 fuzz: ## every fuzz test for FUZZTIME
@@ -50,7 +50,11 @@ fuzz: ## every fuzz test for FUZZTIME
 	done
 
 .PHONY: bench
-bench: ## benchmarks of the packages that match BENCH
+bench: ## throughput of three processes on this machine, synced: 1, 10, 100 and 1000 callers
+	$(GO) run ./tools/bench/phxpaxos_bench
+
+.PHONY: microbench
+microbench: ## benchmarks of the packages that match BENCH
 	$(GO) test $(PACKAGES) -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem
 
 .PHONY: mutations
@@ -82,4 +86,4 @@ ci: ## what is checked before anything is merged
 
 .PHONY: clean
 clean: ## remove what was built and what the samples left here
-	rm -rf bin log logpath_*
+	rm -rf bin log logpath_* phxpaxos_bench.md phxpaxos_bench.svg

@@ -242,6 +242,28 @@ func TestFencedGroup(t *testing.T) {
 	}
 }
 
+// Nobody finishes the master's round without the master: its caller would see
+// a value that the master, which may be read without asking, does not know.
+func TestFencedNodesPromiseNothingWhileTheLeaseRuns(t *testing.T) {
+	c := newCluster(t, 3, func(cfg *Config) { withMaster(cfg); cfg.Fence = true })
+	c.pass(2 * time.Second)
+	master := c.masters()[0]
+	other := c.nodes[(master+1)%3]
+	gone := c.nodes[master].id
+	c.propose(master, "v")
+	c.nodes[master].g.Flush()
+	c.drop = func(p packet) bool { return p.to == gone }
+	r := &Ticket{}
+	other.g.Read(r)
+	for c.nodes[master].g.isMaster() {
+		c.pass(10 * time.Millisecond)
+		if slices.Contains(other.done, r) && c.nodes[master].g.isMaster() && c.nodes[master].g.Instance() < r.Instance {
+			t.Fatalf("read through %d, the master is at %d", r.Instance, c.nodes[master].g.Instance())
+		}
+	}
+	c.await(r, "read once the lease has ended")
+}
+
 func TestReadSeesWhatWasAcknowledged(t *testing.T) {
 	for _, mute := range []bool{false, true} {
 		t.Run(fmt.Sprintf("originals=%v", mute), func(t *testing.T) {

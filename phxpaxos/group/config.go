@@ -23,7 +23,7 @@ type Config struct {
 
 	UseMaster   bool          // take part in the election of a master
 	MasterLease time.Duration // what a bid asks for; at least a second, 0: ten
-	Fence       bool          // only the master proposes, and lease reads are allowed; not for original nodes
+	Fence       bool          // only the master proposes, and may be read without asking; all nodes must be ours
 
 	StateMachines       []sm.StateMachine
 	ChangeBeforePropose bool // call sm.BeforeProposer

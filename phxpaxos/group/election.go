@@ -166,6 +166,24 @@ func (g *Group) Master() (node nodeid.ID, version uint64, until time.Duration) {
 	return m.v.Master, m.v.Version, m.until
 }
 
+// leased: in a fenced group, another node's lease runs. This node then neither
+// proposes nor promises anything to others than the master, so that nothing
+// is decided that the master does not decide itself.
+//
+// Fencing makes it safe to read at the master without asking anybody. Only
+// the master proposes. It has executed its own election, so that whatever was
+// decided before is in its state; what is decided behind it is decided by its
+// own accept rounds, and executed here before anybody hears of it: to finish
+// a round of the master without it takes a prepare, which needs a promise of
+// another node, and every node that is behind the election refuses it until
+// it has counted the lease to its end, which is later than the master's own
+// count. A proposal is put together for one instance, by a node that is
+// master with everything below executed, so none of a deposed master takes
+// effect behind the next election.
+func (g *Group) leased() bool {
+	return g.cfg.Fence && g.master.v.Master != g.cfg.Me && g.now < g.master.until
+}
+
 // isMaster: this node holds the lease.
 func (g *Group) isMaster() bool { return g.master.v.Master == g.cfg.Me && g.now < g.master.until }
 

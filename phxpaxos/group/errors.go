@@ -41,7 +41,7 @@ var (
 	ErrNoStateMachine = &Error{-1, "no such state machine"}
 	// ErrNotMaster: only the group's master can do that, and this node is not.
 	ErrNotMaster = &Error{-1, "this node is not the master"}
-	// ErrMasterChanged: another node became master before the proposal's turn
+	// ErrMasterChanged: there was another election before this one's turn
 	// came; it was chosen and did not take effect.
 	ErrMasterChanged = &Error{-1, "the master has changed meanwhile"}
 	// ErrForeignCluster: the other members of this node's list belong to

@@ -44,16 +44,8 @@ func (x *executor) machine(id sm.ID) sm.StateMachine {
 // run executes a decided instance and reports whether all of it is done.
 func (x *executor) run(g *Group, c *paxos.Chosen) bool {
 	if !x.active {
-		g.teach.relay(g, c)
 		tickets := g.queue.decided(g, c)
-		if !x.begin(g, c.Value) {
-			for i, t := range tickets {
-				if t != nil {
-					t.Instance, tickets[i] = c.Instance, nil
-					g.finish(t, ErrMasterChanged)
-				}
-			}
-		}
+		x.begin(c.Value)
 		x.tickets, x.own = tickets, tickets != nil || g.queue.current.active
 	}
 	for x.next < len(x.entries) {
@@ -69,6 +61,7 @@ func (x *executor) run(g *Group, c *paxos.Chosen) bool {
 		}
 		x.next++
 	}
+	g.teach.relay(g, c) // nobody hears of a value from here before it is executed here
 	if x.own {
 		g.queue.current = batch{}
 	}
@@ -86,32 +79,20 @@ func (x *executor) ticket(i int) *Ticket {
 
 // begin takes a packed value apart. What cannot be taken apart has no
 // entries: it is the same on every node, and nothing happens on any of them.
-// It returns false if the value is fenced and its proposer is no longer master.
-func (x *executor) begin(g *Group, value []byte) bool {
+func (x *executor) begin(value []byte) {
 	x.active, x.next, x.entries = true, 0, x.entries[:0]
 	id, body, ok := wire.SplitValue(value)
-	if ok && id == sm.Fenced {
-		// Every node has executed the same elections before this instance, so
-		// all of them agree on whether the value counts.
-		master, inner, whole := wire.SplitFenced(body)
-		if whole && master != g.master.v.Master {
-			return false
-		}
-		id, body, ok = wire.SplitValue(inner)
-		ok = ok && whole
-	}
 	if !ok {
-		return true
+		return
 	}
 	if id != sm.Batch {
 		x.entries = append(x.entries, wire.BatchEntry{SM: id, Value: body})
-		return true
+		return
 	}
 	entries, err := wire.DecodeBatch(body, x.entries)
 	if err == nil {
 		x.entries = entries
 	}
-	return true
 }
 
 // apply executes one entry. outcome is what its proposer is told; err means

@@ -27,9 +27,6 @@ type batch struct {
 	since   time.Duration
 }
 
-// fenceBytes is what fencing adds to a value.
-const fenceBytes = 12
-
 // entryOverhead is what one member of a batch takes besides its bytes.
 const entryOverhead = 24
 
@@ -110,6 +107,12 @@ func (q *queue) start(g *Group) {
 		g.core.CatchUp()
 		return
 	}
+	if g.cfg.Fence && !g.isMaster() {
+		q.unfenced(g)
+		if len(q.waiting) == 0 || g.leased() {
+			return
+		}
+	}
 	if !g.core.Members().Contains(g.cfg.Me) {
 		q.drain(g, ErrNotMember)
 		return
@@ -119,12 +122,6 @@ func (q *queue) start(g *Group) {
 		// membership itself (spec/protocol.md section 6.2).
 		q.propose(g, batch{active: true, value: v, since: g.now})
 		return
-	}
-	if g.cfg.Fence && !g.isMaster() {
-		q.unfenced(g)
-		if len(q.waiting) == 0 {
-			return
-		}
 	}
 	if q.gather(g) {
 		return
@@ -166,7 +163,7 @@ func (q *queue) gather(g *Group) bool {
 
 // take makes one value of the first tickets that fit.
 func (q *queue) take(g *Group) batch {
-	n, size := 0, 4+fenceBytes
+	n, size := 0, 4
 	for n < len(q.waiting) && n < max(1, g.cfg.BatchCountMax) {
 		// Membership and elections stay alone, as the original has them.
 		if n > 0 && (g.internal(q.waiting[n].SM) || g.internal(q.waiting[0].SM)) {
@@ -195,9 +192,6 @@ func (q *queue) take(g *Group) batch {
 	} else {
 		b.value = wire.AppendBatch(make([]byte, 0, size), q.entries)
 		g.observe(event.Event{Kind: event.BatchSend, Size: n})
-	}
-	if g.cfg.Fence && !g.internal(q.entries[0].SM) {
-		b.value = wire.AppendFenced(make([]byte, 0, len(b.value)+fenceBytes), g.cfg.Me, b.value)
 	}
 	clear(q.entries)
 	return b

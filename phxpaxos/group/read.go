@@ -198,7 +198,7 @@ func (r *reads) tick(g *Group) {
 }
 
 func (r *reads) mayPropose(g *Group) bool {
-	return g.cfg.Following == nodeid.None && g.core.Members().Contains(g.cfg.Me)
+	return g.cfg.Following == nodeid.None && g.core.Members().Contains(g.cfg.Me) && !g.leased()
 }
 
 // empty is a value of this node that no state machine sees. The nonce tells

@@ -77,6 +77,9 @@ func (g *Group) step(m *paxos.Message) {
 		if !g.mayAsk(m.From) {
 			return
 		}
+		if m.Kind == paxos.Prepare && m.Instance >= g.core.Instance() && g.refuses(m.From) {
+			return
+		}
 		g.core.Step(m)
 		g.teach.help(g, m)
 	case paxos.PrepareReply, paxos.AcceptReply:
@@ -147,6 +150,12 @@ func (g *Group) mayAsk(id nodeid.ID) bool {
 	}
 	g.observe(event.Event{Kind: event.MessageNotMember, Peer: id})
 	return false
+}
+
+// refuses: a fenced group makes no promise to others than the master while a
+// lease runs; see leased. The master's own lease counts as well.
+func (g *Group) refuses(id nodeid.ID) bool {
+	return g.cfg.Fence && g.now < g.master.until && id != g.master.v.Master
 }
 
 const (

@@ -156,7 +156,7 @@ func (g *Group) replay(from uint64, s *paxos.State) error {
 }
 
 func (g *Group) replayOne(instance uint64, value []byte) error {
-	g.exec.begin(g, value)
+	g.exec.begin(value)
 	defer func() { g.exec.active, g.exec.next = false, 0 }()
 	for i := range g.exec.entries {
 		if _, _, err := g.exec.apply(g, instance, i, true); err != nil {

@@ -115,8 +115,11 @@ func (s *system) snapshot() []byte {
 func (g *Group) ChangeMembers(t *Ticket, add, remove nodeid.ID) {
 	t.queued, t.lost, t.executed = g.now, 0, false
 	members, err := g.system.changed(add, remove)
-	if g.err != nil {
+	switch {
+	case g.err != nil:
 		err = g.err
+	case g.cfg.Fence && !g.isMaster():
+		err = ErrNotMaster
 	}
 	if err != nil {
 		g.finish(t, err)

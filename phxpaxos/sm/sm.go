@@ -16,11 +16,10 @@ const (
 	System ID = 100000000 // membership and cluster id
 	Master ID = 100000001 // master lease
 	Batch  ID = 100000002 // several values in one instance
-	Fenced ID = 100000003 // a value that only counts under the master that proposed it; not the original's
 )
 
 // Reserved reports whether id may not be used by an application.
-func (id ID) Reserved() bool { return id >= System && id <= Fenced || id == None }
+func (id ID) Reserved() bool { return id >= System && id <= Batch || id == None }
 
 // NoCheckpoint is the checkpoint of a state machine that keeps no durable
 // state: it is given every instance again when its node starts.

@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
 
@@ -102,22 +101,4 @@ func (e *BatchEntry) decode(b []byte) (err error) {
 		seen.add(f.tag)
 	}
 	return seen.require("PaxosValue", 1, 2)
-}
-
-// AppendFenced appends a packed value that takes effect only while master is
-// the group's master: its state machine is sm.Fenced, its body the node id,
-// 8 bytes little-endian, and the packed value.
-func AppendFenced(dst []byte, master nodeid.ID, value []byte) []byte {
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(sm.Fenced))
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(master))
-	return append(dst, value...)
-}
-
-// SplitFenced takes the body of a fenced value apart; the value is part of
-// body. ok is false if it is too short.
-func SplitFenced(body []byte) (master nodeid.ID, value []byte, ok bool) {
-	if len(body) < 8 {
-		return nodeid.None, nil, false
-	}
-	return nodeid.ID(binary.LittleEndian.Uint64(body)), body[8:], true
 }
