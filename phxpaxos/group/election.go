@@ -65,7 +65,7 @@ func (e *election) propose(g *Group) {
 	b := (e.lease - leaseMargin) / 4
 	e.bidAt = g.now + b/2 + e.random(g, b)
 	op := g.operation(g.cfg.Me, e.lease)
-	e.bid = &Ticket{SM: sm.Master, Value: op, Attempts: 1, Deadline: g.now + e.lease, until: g.now + e.lease - leaseMargin}
+	e.bid = &Ticket{SM: sm.Master, Value: op, version: g.master.v.Version, Attempts: 1, Deadline: g.now + e.lease, until: g.now + e.lease - leaseMargin}
 	e.bid.done = func(t *Ticket) { e.ended(g, t) }
 	g.observe(event.Event{Kind: event.MasterBid, Number: g.master.v.Version})
 	g.Propose(e.bid)
@@ -121,7 +121,7 @@ func (e *election) hand(g *Group) {
 		node, lease = g.cfg.Me, 0 // a lease that ends at once, everywhere
 	}
 	t := e.handing
-	t.SM, t.Value = sm.Master, g.operation(node, lease)
+	t.SM, t.Value, t.version = sm.Master, g.operation(node, lease), g.master.v.Version
 	t.done = func(t *Ticket) {
 		e.handing, t.done = nil, nil
 		g.finish(t, t.Err)

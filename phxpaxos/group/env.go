@@ -80,6 +80,7 @@ type Ticket struct {
 	queued   time.Duration // when Propose was called
 	done     func(*Ticket) // called instead of Env.Finish; the group's own proposals
 	until    time.Duration // a bid: this node's lease if it wins
+	version  uint64        // an election: the one that it follows
 	lost     int           // instances closed with another value
 	executed bool          // Result and Index are final
 }

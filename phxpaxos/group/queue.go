@@ -107,11 +107,12 @@ func (q *queue) start(g *Group) {
 		g.core.CatchUp()
 		return
 	}
+	q.dropStale(g)
 	if g.cfg.Fence && !g.isMaster() {
 		q.unfenced(g)
-		if len(q.waiting) == 0 || g.leased() {
-			return
-		}
+	}
+	if len(q.waiting) == 0 || g.leased() {
+		return
 	}
 	if !g.core.Members().Contains(g.cfg.Me) {
 		q.drain(g, ErrNotMember)
@@ -127,6 +128,23 @@ func (q *queue) start(g *Group) {
 		return
 	}
 	q.propose(g, q.take(g))
+}
+
+// dropStale ends elections that follow another one than the last: they were
+// overtaken while they waited. With a stated last version (the original's
+// repair of nodes that lost theirs) they would even win, while the lease of
+// the one between runs.
+func (q *queue) dropStale(g *Group) {
+	if g.election.bid == nil && g.election.handing == nil {
+		return // only this node's own elections are ever in the queue
+	}
+	for i := 0; i < len(q.waiting); i++ {
+		if t := q.waiting[i]; t.SM == sm.Master && t.version != g.master.v.Version {
+			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
+			g.finish(t, ErrMasterChanged)
+			i--
+		}
+	}
 }
 
 // unfenced ends the proposals that need the mastership, which is gone.

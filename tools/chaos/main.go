@@ -31,8 +31,9 @@ func main() {
 		fmt.Fprintf(os.Stderr, "chaos: %v\n", err)
 		os.Exit(exitUsage)
 	}
-	// A reader that goes away, as head does, must not keep us from clearing up.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
+	// Not SIGPIPE: every connection that a node closes while garbage is thrown
+	// at it would end the run.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := chaos(ctx, o, os.Stdout)
 	stop()
 	os.Exit(code)
