@@ -51,13 +51,23 @@ func (e *election) tick(g *Group) {
 		return
 	}
 	switch m := &g.master; {
-	case e.handing != nil || g.now < e.quiet || !g.core.Members().Contains(g.cfg.Me):
-		e.bidAt = max(e.quiet, g.now+e.lease/8)
+	case e.handing != nil || !g.core.Members().Contains(g.cfg.Me):
+		e.bidAt = g.now + e.lease/8
+	case g.now < e.quiet:
+		e.bidAt = e.quiet
 	case m.v.Master != g.cfg.Me && g.now < m.until:
 		e.bidAt = m.until + e.random(g, bidSpread)
 	default:
 		e.propose(g)
 	}
+}
+
+// deadline is when tick has something to do, 0 for never.
+func (e *election) deadline() time.Duration {
+	if e.bid != nil {
+		return 0 // its end plans the next one
+	}
+	return e.bidAt
 }
 
 // propose bids for the mastership, or for going on with it.
@@ -99,8 +109,11 @@ func (e *election) elected(g *Group) {
 	if e.bidAt == 0 {
 		return
 	}
+	if g.master.v.Master != g.cfg.Me {
+		e.quiet = 0 // somebody else has won, which it was for
+	}
 	switch m := &g.master; {
-	case m.v.Master == g.cfg.Me && m.until == 0:
+	case m.v.Master == g.cfg.Me && m.until == 0 && e.quiet == 0:
 		e.bidAt = g.now // named by another node: the lease has to be bid for
 	case m.v.Master == g.cfg.Me:
 	case m.v.LeaseMillis == 0:

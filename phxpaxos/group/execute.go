@@ -43,6 +43,9 @@ func (x *executor) machine(id sm.ID) sm.StateMachine {
 
 // run executes a decided instance and reports whether all of it is done.
 func (x *executor) run(g *Group, c *paxos.Chosen) bool {
+	if !x.active && g.mustWait(c) {
+		return false // until Saved
+	}
 	if !x.active {
 		tickets := g.queue.decided(g, c)
 		x.begin(c.Value)

@@ -54,7 +54,7 @@ func (g *Group) refuse(t *Ticket) error {
 	case len(t.Value)+4 > g.cfg.ValueBytesMax:
 		return fmt.Errorf("%w: %d bytes, at most %d are possible", ErrValueTooLarge, len(t.Value), g.cfg.ValueBytesMax-4)
 	case g.now < g.foreign:
-		return fmt.Errorf("%w than %d; start this node with its own cluster's list, or with an empty directory", ErrForeignCluster, g.system.v.Cluster)
+		return fmt.Errorf("%w than %d; start this node with its own cluster's list, or with an empty directory", ErrForeignCluster, g.Cluster())
 	case g.cfg.Fence && !g.internal(t.SM) && t.done == nil && !g.isMaster():
 		return ErrNotMaster
 	case t.SM != sm.None && g.exec.machine(t.SM) == nil && !g.internal(t.SM):
@@ -104,18 +104,15 @@ func (g *Group) Tick(now time.Duration) {
 
 // Deadline is when Tick has to be called at the latest.
 func (g *Group) Deadline() time.Duration {
-	never := time.Duration(1<<63 - 1)
+	const never = time.Duration(1<<63 - 1)
 	if g.err != nil {
 		return never
-	}
-	if g.election.bid == nil && g.election.bidAt != 0 {
-		never = min(never, g.election.bidAt)
 	}
 	at, ok := g.core.Deadline()
 	if !ok {
 		at = never
 	}
-	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline, g.reads.deadline} {
+	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline, g.reads.deadline, g.election.deadline()} {
 		if d != 0 {
 			at = min(at, d)
 		}
@@ -214,7 +211,7 @@ func (g *Group) Err() error { return g.err }
 func (g *Group) Members() paxos.Membership { return g.core.Members() }
 
 // Cluster is the id of the cluster, 0 before there is one.
-func (g *Group) Cluster() uint64 { return g.system.v.Cluster }
+func (g *Group) Cluster() uint64 { return g.system.known().Cluster }
 
 // AddStateMachine registers another state machine; a second one with the same
 // id is ignored and false returned. Instances that wait for it are tried

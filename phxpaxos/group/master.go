@@ -56,6 +56,13 @@ func (m *master) execute(g *Group, instance uint64, body []byte, bid *Ticket) (o
 		g.observe(event.Event{Kind: event.MasterRepair, Instance: instance, Number: op.LastVersion})
 		m.v.Version = op.LastVersion
 	}
+	if m.v.Version != wire.NoVersion && instance <= m.v.Version {
+		// A teacher told of this election, or of a later one, before.
+		if instance == m.v.Version && op.Node == m.v.Master {
+			return nil, nil
+		}
+		return ErrMasterChanged, nil
+	}
 	if op.Version != m.v.Version {
 		return ErrMasterChanged, nil
 	}

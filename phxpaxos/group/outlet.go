@@ -34,7 +34,7 @@ func (o outlet) Observe(e event.Event) { o.g.observe(e) }
 func (g *Group) send(m *paxos.Message) {
 	m.From = g.cfg.Me
 	size := len(m.Value) + len(m.SystemVariables) + len(m.MasterVariables) + messageOverhead
-	packet := wire.AppendMessage(make([]byte, 0, size), g.cfg.Index, g.system.v.Cluster, m, g.cfg.PacketCRC)
+	packet := wire.AppendMessage(make([]byte, 0, size), g.cfg.Index, g.Cluster(), m, g.cfg.PacketCRC)
 	stream := m.Kind == paxos.LearnValue || m.Kind == paxos.AskForLearn
 	if m.To != nodeid.None {
 		g.env.Send(m.To, packet, stream)

@@ -103,7 +103,7 @@ func (q *queue) start(g *Group) {
 	if g.err != nil || q.current.active || len(q.waiting) == 0 || g.core.Chosen() != nil {
 		return
 	}
-	if !g.core.IsLatest() {
+	if !g.core.IsLatest() || g.system.isAhead {
 		g.core.CatchUp()
 		return
 	}

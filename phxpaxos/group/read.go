@@ -198,7 +198,7 @@ func (r *reads) tick(g *Group) {
 }
 
 func (r *reads) mayPropose(g *Group) bool {
-	return g.cfg.Following == nodeid.None && g.core.Members().Contains(g.cfg.Me) && !g.leased()
+	return g.cfg.Following == nodeid.None && g.core.Members().Contains(g.cfg.Me) && !g.leased() && !g.system.isAhead
 }
 
 // empty is a value of this node that no state machine sees. The nonce tells
@@ -224,10 +224,9 @@ func (r *reads) throughLog(g *Group, tickets []*Ticket) {
 			r.waiting, r.logUntil = append(r.waiting, s.tickets...), 0
 			return
 		}
-		for _, w := range s.tickets {
-			w.Instance = t.Instance + 1
-			g.finish(w, nil)
-		}
+		// The value may share its instance with others that are not executed yet.
+		r.settled = append(r.settled, readPoint{tickets: s.tickets, point: t.Instance + 1,
+			members: g.system.v.Version, driveAt: g.now + readDrive})
 	}
 	r.logged = append(r.logged, s)
 	g.Propose(t)

@@ -35,7 +35,7 @@ func (g *Group) Receive(packet []byte) {
 		return
 	}
 	m.Checked = p.HasCRC
-	if own := g.system.v.Cluster; own != 0 && p.Cluster != 0 && own != p.Cluster {
+	if own := g.Cluster(); own != 0 && p.Cluster != 0 && own != p.Cluster {
 		g.observe(event.Event{Kind: event.PacketForeignCluster, Peer: m.From, Number: p.Cluster})
 		if g.core.Members().Contains(m.From) {
 			g.foreign = g.now + foreignLife
@@ -114,12 +114,7 @@ func (g *Group) step(m *paxos.Message) {
 // that did not know (spec/protocol.md section 10.4).
 func (g *Group) offered(m *paxos.Message) {
 	if m.HasVariables {
-		changed, err := g.system.update(g, m.SystemVariables)
-		if err != nil {
-			g.stop(err)
-			return
-		}
-		if changed {
+		if g.system.hear(g, m.SystemVariables) {
 			return
 		}
 		if err := g.master.update(g, m.MasterVariables); err != nil {
@@ -135,7 +130,7 @@ func (g *Group) offered(m *paxos.Message) {
 
 // valid: before there is a cluster id everybody is; then members are.
 func (g *Group) valid(id nodeid.ID) bool {
-	return g.system.v.Cluster == 0 || g.core.Members().Contains(id)
+	return g.Cluster() == 0 || g.core.Members().Contains(id)
 }
 
 // mayAsk decides about a proposer. One that is no member is remembered for a
@@ -145,7 +140,7 @@ func (g *Group) mayAsk(id nodeid.ID) bool {
 		return true
 	}
 	g.strays.add(id, g.now)
-	if g.system.v.Cluster == 0 {
+	if g.Cluster() == 0 {
 		return true
 	}
 	g.observe(event.Event{Kind: event.MessageNotMember, Peer: id})

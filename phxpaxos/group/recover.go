@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
@@ -59,6 +60,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 	g.core = paxos.New(paxos.Config{
 		Me: cfg.Me, Members: members, Following: cfg.Following,
 		Timing: cfg.Timing, Rand: cfg.Rand, Hazards: cfg.Hazards,
+		SyncLearned: changesMembers, ExecuteFirst: cfg.Fence,
 	}, outlet{g}, state, now)
 	g.core.SetSync(cfg.NoSync, cfg.SyncInterval)
 	g.election.init(&g.cfg, now)
@@ -81,6 +83,9 @@ func (g *Group) recover() (paxos.State, error) {
 		}
 		s = paxos.State{Instance: newest, Promised: r.Promised, Accepted: r.Accepted, Value: r.Value, Checksum: r.Checksum}
 	}
+	if any {
+		g.settled(&s)
+	}
 	from, to := g.checkpoints()
 	g.exec.covered = to
 	if from > s.Instance+1 || !any && from > 0 {
@@ -98,6 +103,22 @@ func (g *Group) recover() (paxos.State, error) {
 		}
 	}
 	return s, g.lastChecksum(&s)
+}
+
+// settled moves the start behind the newest record if that set the stored
+// membership: it is stored only once its record is final and durable, so that
+// instance is decided. Staying at it would not do: its members are not known
+// any more, and no node could begin a round there after a loss of power.
+func (g *Group) settled(s *paxos.State) {
+	var v wire.SystemVariables
+	if g.system.v.Version != s.Instance || !changesMembers(s.Value) {
+		return
+	}
+	_, body, _ := wire.SplitValue(s.Value)
+	if wire.DecodeSystemVariables(body, &v) != nil || v.Cluster != g.system.v.Cluster || !slices.Equal(v.Members, g.system.v.Members) {
+		return
+	}
+	*s = paxos.State{Instance: s.Instance + 1, Promised: s.Promised}
 }
 
 // checkpoints returns the first instance that some state machine lacks, and

@@ -13,7 +13,25 @@ import (
 
 // system is the node's own state machine for membership and cluster id
 // (spec/storage-api.md section 5).
-type system struct{ v wire.SystemVariables }
+//
+// The members of an instance are what the values below it say: a round among
+// others can decide it a second time. So v moves only by executing, and is
+// stored only once the record of the instance that set it is durable. What a
+// teacher says of the future is kept apart and in memory: this node asks and
+// judges senders by it, and begins no round until it has caught up.
+type system struct {
+	v       wire.SystemVariables // as of the current instance
+	ahead   wire.SystemVariables // newer ones that a teacher told of, if isAhead
+	isAhead bool
+}
+
+// known is the newest that this node has heard of.
+func (s *system) known() *wire.SystemVariables {
+	if s.isAhead {
+		return &s.ahead
+	}
+	return &s.v
+}
 
 func (g *Group) internal(id sm.ID) bool { return id == sm.System || id == sm.Master }
 
@@ -46,7 +64,7 @@ func (s *system) load(g *Group) error {
 // birth returns the value that creates the cluster id, if that is what has to
 // be proposed first, and nil otherwise.
 func (s *system) birth(g *Group) []byte {
-	if !g.cfg.UseMembers || s.v.Cluster != 0 {
+	if !g.cfg.UseMembers || s.known().Cluster != 0 {
 		return nil
 	}
 	const span = 1<<31 - 1
@@ -72,19 +90,23 @@ func (s *system) execute(g *Group, instance uint64, body []byte) (outcome, err e
 	return nil, s.adopt(g, v)
 }
 
-// update takes a teacher's variables if they are newer than the own ones.
-func (s *system) update(g *Group, data []byte) (changed bool, err error) {
+// hear takes note of a teacher's variables if they are newer than what is known.
+func (s *system) hear(g *Group, data []byte) (changed bool) {
 	var v wire.SystemVariables
 	if len(data) == 0 || wire.DecodeSystemVariables(data, &v) != nil || v.Version == wire.NoVersion {
-		return false, nil
+		return false
 	}
-	if s.v.Cluster != 0 && v.Cluster != s.v.Cluster {
-		return false, nil
+	k := s.known()
+	if k.Cluster != 0 && v.Cluster != k.Cluster || k.Version != wire.NoVersion && v.Version <= k.Version {
+		return false
 	}
-	if s.v.Version != wire.NoVersion && v.Version <= s.v.Version {
-		return false, nil
+	if v.Version < g.core.Instance() {
+		return false // then it was executed here, or is of another history
 	}
-	return true, s.adopt(g, v)
+	v.Members = slices.Clone(v.Members)
+	s.ahead, s.isAhead = v, true
+	s.apply(g)
+	return true
 }
 
 func (s *system) adopt(g *Group, v wire.SystemVariables) error {
@@ -92,11 +114,32 @@ func (s *system) adopt(g *Group, v wire.SystemVariables) error {
 		return fmt.Errorf("store the membership: %w", err)
 	}
 	s.v = v
-	g.observe(event.Event{Kind: event.MembersChange, Instance: v.Version, Number: uint64(len(v.Members))})
-	if g.core != nil { // not while the log is replayed
-		g.core.SetMembers(paxos.NewMembership(v.Members))
+	if s.isAhead && v.Version >= s.ahead.Version {
+		s.isAhead, s.ahead = false, wire.SystemVariables{}
 	}
+	s.apply(g)
 	return nil
+}
+
+// apply tells the core who votes.
+func (s *system) apply(g *Group) {
+	k := s.known()
+	g.observe(event.Event{Kind: event.MembersChange, Instance: k.Version, Number: uint64(len(k.Members))})
+	if g.core != nil { // not while the log is replayed
+		g.core.SetMembers(paxos.NewMembership(k.Members))
+	}
+}
+
+// mustWait: the value changes the membership, and its record is not durable.
+// If the change were stored before, a loss of power could leave a node that
+// counts the new members at the instance that the old ones decide.
+func (g *Group) mustWait(c *paxos.Chosen) bool {
+	return changesMembers(c.Value) && !g.core.AllSaved()
+}
+
+func changesMembers(value []byte) bool {
+	id, _, ok := wire.SplitValue(value)
+	return ok && id == sm.System
 }
 
 // snapshot is what a learner far behind is told; empty if there is nothing.

@@ -136,7 +136,8 @@ func (a *acceptor) adopt(b Ballot, value []byte) bool {
 	a.promised = maxBallot(a.promised, b)
 	a.accepted, a.value = maxBallot(a.accepted, b), value
 	a.checksum = ChainChecksum(a.c.instance, a.c.lastChecksum, value)
-	a.save(false) // nothing is promised by it, the next promise syncs it too
+	// Nothing is promised by it, and the next promise syncs it too.
+	a.save(!a.noSync && a.c.cfg.SyncLearned != nil && a.c.cfg.SyncLearned(value))
 	return true
 }
 

@@ -84,6 +84,14 @@ type Config struct {
 	Timing    Timing
 	Rand      Rand
 	Hazards   Hazards
+
+	// SyncLearned picks the learned values whose record has to be synced, nil
+	// none: what is executed may be stored elsewhere, and must not outlive
+	// its record.
+	SyncLearned func(value []byte) bool
+	// ExecuteFirst holds the announcement of an own chosen value back until
+	// Advance, so that nobody knows of it before it is executed here.
+	ExecuteFirst bool
 }
 
 // State is what a core starts from: what the log of its node holds.

@@ -271,6 +271,9 @@ func (c *Core) Advance() {
 	if c.err != nil || c.learner.chosen == nil {
 		return
 	}
+	if c.cfg.ExecuteFirst && c.proposer.closed {
+		c.learner.announce()
+	}
 	c.lastChecksum = c.learner.chosen.Checksum
 	c.moveTo(c.instance + 1)
 	c.check()
@@ -324,6 +327,9 @@ func (c *Core) Readable() uint64 {
 	}
 	return c.instance
 }
+
+// AllSaved reports whether the log holds everything that was asked for.
+func (c *Core) AllSaved() bool { return len(c.out.unsaved) == 0 }
 
 // LastChecksum is the checksum chain through the instance before.
 func (c *Core) LastChecksum() uint32 { return c.lastChecksum }

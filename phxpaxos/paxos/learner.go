@@ -144,8 +144,15 @@ func (l *learner) chosenByOwnRound(b Ballot, value []byte) {
 		return
 	}
 	l.choose(b, value)
+	if !l.c.cfg.ExecuteFirst {
+		l.announce()
+	}
+}
+
+// announce tells the others that the own value is chosen.
+func (l *learner) announce() {
 	l.c.observe(event.Event{Kind: event.SuccessSend, Instance: l.c.instance})
-	l.c.out.send(&Message{Kind: Success, Instance: l.c.instance, Ballot: b, LastChecksum: l.c.lastChecksum})
+	l.c.out.send(&Message{Kind: Success, Instance: l.c.instance, Ballot: l.chosen.Ballot, LastChecksum: l.c.lastChecksum})
 }
 
 func (l *learner) choose(b Ballot, value []byte) {
