@@ -151,7 +151,7 @@ func (q *queue) dropStale(g *Group) {
 func (q *queue) unfenced(g *Group) {
 	kept := q.waiting[:0]
 	for _, t := range q.waiting {
-		if t.done != nil || g.internal(t.SM) {
+		if t.done != nil || t.SM == sm.Master {
 			kept = append(kept, t)
 		} else {
 			g.finish(t, ErrNotMaster)

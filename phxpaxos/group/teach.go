@@ -89,13 +89,14 @@ func (t *teacher) relay(g *Group, c *paxos.Chosen) {
 	t.pupils = kept
 }
 
-// help offers lessons to a proposer that shows that it is behind: it prepares
-// a decided instance, or its ballot there has been overtaken. The original
-// leaves it to find out by itself.
+// help offers lessons to a proposer that works at a decided instance. The
+// original leaves it to find out by itself. An accept under the ballot that
+// decided is only late.
 func (t *teacher) help(g *Group, m *paxos.Message) {
-	if m.Instance < g.core.Instance() && (m.Kind == paxos.Prepare || m.Ballot.Less(g.core.Promised())) {
-		t.offer(g, m.From, m.Instance)
+	if m.Instance >= g.core.Instance() || m.Instance+1 == g.core.Instance() && m.Ballot == g.core.LastBallot() {
+		return
 	}
+	t.offer(g, m.From, m.Instance)
 }
 
 // offer starts to teach a node that is at instance, if it is behind.

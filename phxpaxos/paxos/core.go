@@ -51,6 +51,7 @@ type Core struct {
 
 	instance     uint64
 	lastChecksum uint32 // chain through instance-1, 0 if unknown
+	lastBallot   Ballot // that decided instance-1, null if unknown
 
 	acceptor acceptor
 	proposer proposer
@@ -274,7 +275,7 @@ func (c *Core) Advance() {
 	if c.cfg.ExecuteFirst && c.proposer.closed {
 		c.learner.announce()
 	}
-	c.lastChecksum = c.learner.chosen.Checksum
+	c.lastChecksum, c.lastBallot = c.learner.chosen.Checksum, c.learner.chosen.Ballot
 	c.moveTo(c.instance + 1)
 	c.check()
 }
@@ -285,7 +286,7 @@ func (c *Core) Skip(instance uint64) {
 	if c.err != nil || instance <= c.instance {
 		return
 	}
-	c.lastChecksum = 0
+	c.lastChecksum, c.lastBallot = 0, Ballot{}
 	c.moveTo(instance)
 	c.check()
 }
@@ -333,6 +334,10 @@ func (c *Core) AllSaved() bool { return len(c.out.unsaved) == 0 }
 
 // LastChecksum is the checksum chain through the instance before.
 func (c *Core) LastChecksum() uint32 { return c.lastChecksum }
+
+// LastBallot decided the instance before, as far as this node knows; it is
+// null after a start.
+func (c *Core) LastBallot() Ballot { return c.lastBallot }
 
 // Members is who votes.
 func (c *Core) Members() Membership { return c.members }

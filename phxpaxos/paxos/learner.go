@@ -19,6 +19,7 @@ type learner struct {
 	lastAck    uint64        // instance of the last acknowledgement
 	askTimer   uint64
 	nextSoon   time.Duration // no ask caused by a message before
+	soonAt     uint64        // instance of that ask
 }
 
 // ask asks all members, and arms the next time.
@@ -30,11 +31,13 @@ func (l *learner) ask() {
 	l.c.out.send(&Message{Kind: AskForLearn, Instance: l.c.instance, Followed: l.c.cfg.Following})
 }
 
-// askSoon asks one node that is ahead, unless that was done just now.
+// askSoon asks one node that is ahead, unless that was done just now for the
+// same instance.
 func (l *learner) askSoon(node nodeid.ID) {
-	if l.c.now < l.nextSoon {
+	if l.c.now < l.nextSoon && l.soonAt == l.c.instance {
 		return
 	}
+	l.soonAt = l.c.instance
 	l.nextSoon = l.c.now + l.c.cfg.Timing.AskSoon
 	l.taughtTill = 0
 	l.c.observe(event.Event{Kind: event.LearnAsk, Instance: l.c.instance, Peer: node})
