@@ -31,6 +31,13 @@ var (
 	ErrClosed = errors.New("log storage is closed")
 	// ErrGroup: the group index is out of range.
 	ErrGroup = errors.New("group index out of range")
+	// ErrOrder: a Put went back to an instance below the newest one of its
+	// group. Nothing of that group was written; the group is not failed.
+	ErrOrder = errors.New("instance is below the newest one of its group")
+	// ErrRecord: a Put or a variable that the storage cannot hold: empty, too
+	// large, or not what the format allows. Nothing of that group was
+	// written; the group is not failed.
+	ErrRecord = errors.New("record cannot be stored")
 )
 
 // Put is one record to be written. A later Put of the same group and instance
@@ -94,6 +101,12 @@ type LogStorage interface {
 	// *WriteError when only some groups failed, and any other error when all
 	// did. After a failure the group refuses every further write with an
 	// error that matches ErrFailed until the storage is opened again.
+	//
+	// Instances of a group never go down: the original refuses to start on a
+	// log where they do. A Put below the newest instance written since the
+	// group was last cleared is refused with ErrOrder (an instance that was
+	// dropped from the end does not count), one that cannot be stored with
+	// ErrRecord. The other groups of the batch are written.
 	Write(puts []Put) error
 
 	// Read returns the newest record of an instance, appended to buf[:0], or
