@@ -45,6 +45,13 @@ func (g *Group) send(m *paxos.Message) {
 			g.env.Send(id, packet, stream)
 		}
 	}
+	if g.system.isAhead && (m.Kind == paxos.AskForLearn || m.Kind == paxos.ReadAsk) {
+		for _, id := range g.system.peers {
+			if id != g.cfg.Me && !g.core.Members().Contains(id) {
+				g.env.Send(id, packet, stream)
+			}
+		}
+	}
 	if m.Kind == paxos.AskForLearn {
 		if to := g.cfg.Following; to != nodeid.None && !g.core.Members().Contains(to) {
 			g.env.Send(to, packet, stream) // it follows somebody itself

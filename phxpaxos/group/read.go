@@ -96,8 +96,10 @@ func (r *reads) flush(g *Group) {
 	}
 	r.number++
 	r.round = readRound{active: true, tickets: tickets, heard: r.round.heard[:0],
-		members: g.system.v.Version, until: g.now + readPatience}
-	if g.core.Members().Contains(g.cfg.Me) {
+		members: g.system.known().Version, until: g.now + readPatience}
+	// Members that were only heard of may be as far behind as this node.
+	r.round.point = r.round.members + 1 // no version is 0
+	if g.system.peers.Contains(g.cfg.Me) {
 		r.answer(g, g.cfg.Me, g.readPoint())
 	}
 	if r.round.active {
@@ -118,7 +120,7 @@ func (g *Group) readPoint() uint64 {
 // onReadAsk answers for this member. A vote that is not on disk yet counts,
 // too: that only makes the reader wait for more.
 func (g *Group) onReadAsk(m *paxos.Message) {
-	if !g.core.Members().Contains(g.cfg.Me) {
+	if !g.isPeer(g.cfg.Me) {
 		return
 	}
 	g.send(&paxos.Message{Kind: paxos.ReadReply, To: m.From, Instance: g.core.Instance(),
@@ -126,7 +128,7 @@ func (g *Group) onReadAsk(m *paxos.Message) {
 }
 
 func (g *Group) onReadReply(m *paxos.Message) {
-	if g.reads.round.active && m.Ballot.Number == g.reads.number && g.core.Members().Contains(m.From) {
+	if g.reads.round.active && m.Ballot.Number == g.reads.number && g.system.peers.Contains(m.From) {
 		g.reads.answer(g, m.From, m.Now)
 	}
 }
@@ -140,7 +142,7 @@ func (r *reads) answer(g *Group, from nodeid.ID, point uint64) {
 	}
 	r.round.heard = append(r.round.heard, from)
 	r.round.point = max(r.round.point, point)
-	if len(r.round.heard) < g.core.Members().Quorum() {
+	if len(r.round.heard) < g.system.peers.Quorum() {
 		return
 	}
 	r.round.active = false
@@ -149,13 +151,21 @@ func (r *reads) answer(g *Group, from nodeid.ID, point uint64) {
 	r.round.tickets = nil
 }
 
+// askAgain gives the round under way up: it counts answers of other members.
+func (r *reads) askAgain() {
+	if r.round.active {
+		r.waiting = append(r.round.tickets, r.waiting...)
+		r.round.active, r.round.tickets = false, nil
+	}
+}
+
 // finish ends the reads whose instance is reached, or sends them into the
 // next round if the wrong members were asked.
 func (r *reads) finish(g *Group) {
 	kept := r.settled[:0]
 	for _, s := range r.settled {
 		switch {
-		case s.members != g.system.v.Version:
+		case g.core.Instance() >= s.point && s.members != g.system.v.Version:
 			r.waiting = append(r.waiting, s.tickets...)
 		case g.core.Instance() >= s.point:
 			for _, t := range s.tickets {

@@ -37,7 +37,7 @@ func (g *Group) Receive(packet []byte) {
 	m.Checked = p.HasCRC
 	if own := g.Cluster(); own != 0 && p.Cluster != 0 && own != p.Cluster {
 		g.observe(event.Event{Kind: event.PacketForeignCluster, Peer: m.From, Number: p.Cluster})
-		if g.core.Members().Contains(m.From) {
+		if g.isPeer(m.From) {
 			g.foreign = g.now + foreignLife
 		}
 		return
@@ -130,13 +130,13 @@ func (g *Group) offered(m *paxos.Message) {
 
 // valid: before there is a cluster id everybody is; then members are.
 func (g *Group) valid(id nodeid.ID) bool {
-	return g.Cluster() == 0 || g.core.Members().Contains(id)
+	return g.Cluster() == 0 || g.isPeer(id)
 }
 
 // mayAsk decides about a proposer. One that is no member is remembered for a
 // while and asked along with the members, since it may know more.
 func (g *Group) mayAsk(id nodeid.ID) bool {
-	if g.core.Members().Contains(id) {
+	if g.isPeer(id) {
 		return true
 	}
 	g.strays.add(id, g.now)

@@ -23,6 +23,7 @@ type system struct {
 	v       wire.SystemVariables // as of the current instance
 	ahead   wire.SystemVariables // newer ones that a teacher told of, if isAhead
 	isAhead bool
+	peers   paxos.Membership // of known: whom to ask
 }
 
 // known is the newest that this node has heard of.
@@ -58,6 +59,7 @@ func (s *system) load(g *Group) error {
 	if s.v.Cluster == 0 {
 		s.v.Members = append([]nodeid.ID(nil), g.cfg.Members...)
 	}
+	s.peers = paxos.NewMembership(s.v.Members)
 	return nil
 }
 
@@ -105,7 +107,7 @@ func (s *system) hear(g *Group, data []byte) (changed bool) {
 	}
 	v.Members = slices.Clone(v.Members)
 	s.ahead, s.isAhead = v, true
-	s.apply(g)
+	s.changedTo(g)
 	return true
 }
 
@@ -117,17 +119,24 @@ func (s *system) adopt(g *Group, v wire.SystemVariables) error {
 	if s.isAhead && v.Version >= s.ahead.Version {
 		s.isAhead, s.ahead = false, wire.SystemVariables{}
 	}
-	s.apply(g)
+	if g.core != nil { // not while the log is replayed
+		g.core.SetMembers(paxos.NewMembership(v.Members))
+	}
+	s.changedTo(g)
 	return nil
 }
 
-// apply tells the core who votes.
-func (s *system) apply(g *Group) {
+func (s *system) changedTo(g *Group) {
 	k := s.known()
+	s.peers = paxos.NewMembership(k.Members)
+	g.reads.askAgain()
 	g.observe(event.Event{Kind: event.MembersChange, Instance: k.Version, Number: uint64(len(k.Members))})
-	if g.core != nil { // not while the log is replayed
-		g.core.SetMembers(paxos.NewMembership(k.Members))
-	}
+}
+
+// isPeer reports whether a node votes at the current instance, or does as far
+// as a teacher told.
+func (g *Group) isPeer(id nodeid.ID) bool {
+	return g.core.Members().Contains(id) || g.system.isAhead && g.system.peers.Contains(id)
 }
 
 // mustWait: the value changes the membership, and its record is not durable.
