@@ -53,6 +53,12 @@ func (x *executor) run(g *Group, c *paxos.Chosen) bool {
 	}
 	for x.next < len(x.entries) {
 		result, outcome, err := x.apply(g, c.Instance, x.next, false)
+		if err != nil && g.internal(x.entries[x.next].SM) {
+			// The storage refuses writes after a failure; trying again is for
+			// whoever opens it anew.
+			g.stop(fmt.Errorf("%w: %w", paxos.ErrSave, err))
+			return false
+		}
 		if err != nil {
 			x.failed(g, c.Instance, err)
 			return false
