@@ -3,18 +3,20 @@ module github.com/phxpaxos/phxpaxos-go
 go 1.26.0
 
 require (
-	github.com/HdrHistogram/hdrhistogram-go v1.4.0 // indirect
-	github.com/anishathalye/porcupine v1.3.1 // indirect
-	github.com/golang/glog v1.2.5 // indirect
-	github.com/golang/mock v1.6.0 // indirect
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
+	github.com/anishathalye/porcupine v1.3.1
+	github.com/golang/glog v1.2.5
+	github.com/golang/mock v1.6.0
+	github.com/syndtr/goleveldb v1.0.0
+	golang.org/x/sys v0.49.0
+	google.golang.org/protobuf v1.36.12
+)
+
+require (
 	github.com/golang/snappy v0.0.4 // indirect
-	github.com/syndtr/goleveldb v1.0.0 // indirect
 	golang.org/x/mod v0.42.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
-	golang.org/x/xerrors v0.0.0-20220517211312-f3a8303e98df // indirect
-	google.golang.org/protobuf v1.36.12 // indirect
 )
 
 tool (

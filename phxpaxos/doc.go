@@ -67,6 +67,37 @@
 // unrelated data proceed in parallel. The state machine of two groups is
 // called by two goroutines at once.
 //
+// # Members
+//
+// Without Options.UseMembership the members are Options.Nodes at each start.
+// With it they are kept in the log from the first proposal on, and AddMember,
+// RemoveMember and ChangeMember change them one at a time while the group
+// works. To replace a machine, start the new node with the present members as
+// its Nodes, wait until it has caught up (compare NowInstanceID), call
+// ChangeMember at any member, and stop the old node. Options.MembersChanged
+// and Members tell who votes.
+//
+// Options.Followers are nodes that learn and never vote: they may follow a
+// member or each other, and answer reads.
+//
+// # Master
+//
+// With Options.UseMaster the nodes of a group elect one of them for
+// Options.MasterLease at a time. It renews its lease as long as it works. No
+// two nodes hold IsMaster true at the same time; Master says who it is as far
+// as a node knows. DropMaster, TransferMaster and Close hand it over within
+// milliseconds; after a crash the rest of the lease has to pass.
+//
+// # Reads
+//
+// LocalRead is what this node has executed, at once, maybe long outdated.
+// ReadIndex waits until this node has executed everything that was
+// acknowledged before: linearizable, on any node, for one round of small
+// messages that all readers share. LeaseRead is linearizable without any
+// message, at the master of a group with Options.Fence, in which nobody else
+// can propose. Their comments say why they are right. All three tell up to
+// which instance; what is read is the state machine's own.
+//
 // # What can go wrong
 //
 // All errors are matched with errors.Is against the Err… variables, and Code
@@ -102,7 +133,13 @@
 //	oMyNode                          MyNode
 //	vecNodeInfoList                  Nodes
 //	bUseMembership                   UseMembership
+//	pMembershipChangeCallback        MembersChanged, on a goroutine of its own
+//	pMasterChangeCallback            MasterChanged, on the same
 //	vecGroupSMInfoList               StateMachines, GroupStateMachines
+//	bIsUseMaster                     UseMaster, MasterGroups
+//	SetMasterLease                   MasterLease, SetMasterLease; refuses less than a second
+//	DropMaster                       DropMaster, at once instead of by silence; TransferMaster
+//	ShowMembership                   Members
 //	poBreakpoint                     Observer
 //	bIsLargeValueMode                LargeValueMode, of the node instead of the process
 //	vecFollowerNodeInfoList          Followers

@@ -60,6 +60,12 @@ func (e env) SetVariable(name group.Variable, value []byte) error {
 func (e env) Observe(ev event.Event) {
 	ev.Group = e.index
 	e.observer.Observe(ev)
+	switch ev.Kind {
+	case event.MembersChange:
+		e.membersChanged()
+	case event.MasterSelf, event.MasterOther:
+		e.elected(ev.Peer, ev.Instance)
+	}
 }
 
 // found turns the storage's ErrNotFound into an answer.

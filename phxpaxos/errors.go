@@ -50,6 +50,39 @@ var (
 	// ErrClosed: the node is closed or being closed. The outcome of a
 	// proposal that was under way is unknown.
 	ErrClosed error = group.ErrClosed
+	// ErrForeignCluster: the other members of this node's list belong to
+	// another cluster than its directory; nothing was proposed. Start the node
+	// with its own cluster's list, or with an empty directory.
+	ErrForeignCluster error = group.ErrForeignCluster
+)
+
+// What changes of the membership can end with, besides.
+var (
+	// ErrNoCluster: the group has no membership in its log yet. It gets one
+	// with the first proposal, if Options.UseMembership is set.
+	ErrNoCluster error = group.ErrNoCluster
+	// ErrMemberExists: the node to add is a member already.
+	ErrMemberExists error = group.ErrMemberExists
+	// ErrMemberUnknown: the node to remove is no member.
+	ErrMemberUnknown error = group.ErrMemberUnknown
+	// ErrMemberSame: the change would change nothing.
+	ErrMemberSame error = group.ErrMemberSame
+	// ErrClusterMismatch: a change made up in another cluster was chosen. It
+	// was not applied.
+	ErrClusterMismatch error = group.ErrClusterMismatch
+	// ErrVersionConflict: another change was chosen first. This one was not
+	// applied: look at the members again.
+	ErrVersionConflict error = group.ErrVersionConflict
+)
+
+// What has to do with the master can end with, besides.
+var (
+	// ErrNotMaster: only the master can do that, and this node is not. The
+	// proposal was chosen nowhere and will never be.
+	ErrNotMaster error = group.ErrNotMaster
+	// ErrMasterChanged: there was another election meanwhile. This one did
+	// not take effect and will not.
+	ErrMasterChanged error = group.ErrMasterChanged
 )
 
 // What the other calls can end with.

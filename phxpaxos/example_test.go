@@ -76,6 +76,44 @@ func ExampleRun() {
 	// instance 2: paxos made live
 }
 
+// A node reads what was acknowledged before, wherever that was: it waits until
+// it has executed it, and then reads its own state machine.
+func ExampleNode_ReadIndex() {
+	all := loopback(1)
+	dir, err := os.MkdirTemp("", "phxpaxos")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	node, err := phxpaxos.Run(phxpaxos.Options{
+		MyNode:         all[0],
+		Nodes:          all,
+		LogStoragePath: dir,
+		StateMachines:  []sm.StateMachine{&sentence{}},
+		UseMaster:      true,
+		Fence:          true, // for LeaseRead
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer node.Close()
+	ctx := context.Background()
+	if _, err := node.WaitMaster(ctx, 0); err != nil {
+		log.Fatal(err)
+	}
+	result, err := node.Propose(ctx, 0, 1, []byte("paxos"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	executed, err := node.ReadIndex(ctx, 0)
+	fmt.Println("read what was proposed:", executed > result.Instance, err)
+	_, err = node.LeaseRead(0)
+	fmt.Println("read at the master:", err)
+	// Output:
+	// read what was proposed: true <nil>
+	// read at the master: <nil>
+}
+
 // Code is for those who know the original's return codes.
 func ExampleCode() {
 	err := fmt.Errorf("while saving the cart: %w", phxpaxos.ErrTimeout)

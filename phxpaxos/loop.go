@@ -10,6 +10,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/waitlock"
@@ -33,6 +34,12 @@ type machine interface {
 	AddStateMachine(m sm.StateMachine) bool
 	SetSync(sync bool, interval int)
 	SetBatch(countMax, bytesMax int, delay time.Duration)
+	Membership() (members []nodeid.ID, version uint64)
+	ChangeMembers(t *group.Ticket, add, remove nodeid.ID)
+	Master() (node nodeid.ID, version uint64, until time.Duration)
+	HandMaster(t *group.Ticket, node nodeid.ID)
+	SetMasterLease(lease time.Duration)
+	Read(t *group.Ticket)
 }
 
 var _ machine = (*group.Group)(nil)
@@ -45,6 +52,9 @@ var _ machine = (*group.Group)(nil)
 // or in the storage stops this group and no other.
 type loop struct {
 	index    int
+	me       nodeid.ID
+	fenced   bool // lease reads are allowed
+	notifier *notifier
 	disk     *disk
 	store    storage.LogStorage
 	network  network.Network
@@ -65,14 +75,18 @@ type loop struct {
 	readable  atomic.Uint64
 	minChosen atomic.Uint64
 	progress  progress
+	members   atomic.Pointer[membership] // nil if the group could not be opened
+	master    atomic.Pointer[mastership]
+	elections progress // tells of a new master
 
 	// Of the goroutine alone.
-	machine  machine
-	timer    *time.Timer
-	armed    time.Duration // what timer is set to, -1 if it is not
-	unended  proposal      // head of the ring of proposals that have not ended
-	complete []*proposal   // have ended, their callers are still asleep
-	stopping bool
+	machine    machine
+	timer      *time.Timer
+	armed      time.Duration // what timer is set to, -1 if it is not
+	unended    proposal      // head of the ring of proposals that have not ended
+	complete   []*proposal   // have ended, their callers are still asleep
+	stopping   bool
+	lastMaster nodeid.ID // who was elected last, None if it is this node from an earlier life
 }
 
 // init makes a loop whose goroutine does not run yet.
@@ -81,7 +95,8 @@ func (l *loop) init(packetsMax, bytesMax int) {
 	l.saver = saver{group: l.index, inbox: &l.inbox}
 	l.done, l.ended = make(chan struct{}), make(chan struct{})
 	l.unended.prev, l.unended.next = &l.unended, &l.unended
-	l.progress.changed = make(chan struct{})
+	l.progress.changed, l.elections.changed = make(chan struct{}), make(chan struct{})
+	l.master.Store(&mastership{version: NoVersion})
 }
 
 // failure is why calls cannot succeed any more, or nil.
@@ -99,6 +114,7 @@ func (l *loop) failure() error {
 func (l *loop) end(err error) {
 	l.once.Do(func() {
 		l.err = err
+		l.master.Store(&mastership{version: l.master.Load().version}) // a group that has stopped has no master
 		close(l.ended)
 	})
 	l.gate.Close(err)
@@ -123,6 +139,8 @@ func (l *loop) start() (err error) {
 	}
 	l.machine = m
 	l.publish()
+	l.membersChanged()
+	l.lastMaster = l.master.Load().node
 	return nil
 }
 
@@ -211,6 +229,10 @@ func (l *loop) turn(in *inputs) {
 	}
 	l.machine.Tick(now)
 	l.feed(in)
+	// Flush tells other nodes. What they may do then rests on what this node
+	// does not claim any more, and what they may show on what is seen here:
+	// package group, election.go and read.go. So it is published before.
+	l.publish()
 	if err := l.machine.Err(); in.closing && err == nil {
 		l.machine.Flush() // what is decided goes to the disk and to the peers
 		l.machine.Close()
@@ -238,9 +260,7 @@ func (l *loop) feed(in *inputs) {
 		call(l.machine)
 	}
 	for _, p := range in.proposals {
-		for i := range p.tickets {
-			l.machine.Propose(&p.tickets[i])
-		}
+		p.hand(l.machine)
 	}
 	for _, c := range in.cancels {
 		for i := range c.p.tickets {
@@ -259,6 +279,7 @@ func (l *loop) feed(in *inputs) {
 func (l *loop) publish() {
 	l.instance.Store(l.machine.Instance())
 	l.minChosen.Store(l.machine.MinChosen())
+	l.publishMaster() // behind the instance, see LeaseRead
 	if readable := l.machine.Readable(); readable != l.readable.Load() {
 		l.readable.Store(readable)
 		l.progress.tell()

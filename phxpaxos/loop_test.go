@@ -12,6 +12,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
@@ -118,6 +119,13 @@ func (s *script) Err() error        { s.mu.Lock(); defer s.mu.Unlock(); return s
 func (s *script) AddStateMachine(m sm.StateMachine) bool { s.input("add %d", m.ID()); return true }
 func (s *script) SetSync(sync bool, interval int)        { s.input("sync %v %d", sync, interval) }
 func (s *script) SetBatch(n, bytes int, d time.Duration) { s.input("batch %d %d %v", n, bytes, d) }
+
+func (s *script) Membership() ([]nodeid.ID, uint64)             { return ids(1), NoVersion }
+func (s *script) ChangeMembers(t *group.Ticket, _, _ nodeid.ID) { s.Propose(t) }
+func (s *script) Master() (nodeid.ID, uint64, time.Duration)    { return nodeid.None, NoVersion, 0 }
+func (s *script) HandMaster(t *group.Ticket, _ nodeid.ID)       { s.Propose(t) }
+func (s *script) SetMasterLease(d time.Duration)                { s.input("lease %v", d) }
+func (s *script) Read(t *group.Ticket)                          { s.Propose(t) }
 
 // scripted runs a node whose groups are scripts.
 func scripted(t *testing.T, groups int, change func(o *Options)) (*Node, []*script) {
@@ -399,6 +407,9 @@ func TestSetters(t *testing.T) {
 		},
 		"SetLogSync": func(g int, bad bool) error { return n.SetLogSync(g, false, pick(bad, -1, 3)) },
 		"SetBatch":   func(g int, bad bool) error { return n.SetBatch(g, Batch{CountMax: pick(bad, -1, 3)}) },
+		"SetMasterLease": func(g int, bad bool) error {
+			return n.SetMasterLease(g, time.Duration(pick(bad, 0, 2))*time.Second)
+		},
 		"SetTimeout": func(_ int, bad bool) error { return n.SetTimeout(time.Duration(pick(bad, -1, 3))) },
 	} {
 		if err := call(0, false); err != nil {
@@ -415,7 +426,7 @@ func TestSetters(t *testing.T) {
 		t.Error(err)
 	}
 	// AddStateMachine waits for its turn, and the inputs before it came first.
-	for _, want := range []string{"add 5", "sync false 3", "batch 3 1048576 0s"} {
+	for _, want := range []string{"add 5", "sync false 3", "batch 3 1048576 0s", "lease 2s"} {
 		if !s[0].has(want) {
 			t.Errorf("the group was not told %q", want)
 		}

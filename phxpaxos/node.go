@@ -25,7 +25,8 @@ import (
 // machine unless it says that it does not block.
 //
 // Goroutines of a node: one for each group (loop), one for the disk (disk),
-// and those of the network. Nothing else; Close ends them all.
+// one for the callbacks of Options (notifier) if there are any, and those of
+// the network. Nothing else; Close ends them all.
 type Node struct {
 	me         nodeid.ID
 	packedMax  int
@@ -36,6 +37,7 @@ type Node struct {
 	store      storage.LogStorage
 	closeStore func() error
 	disk       *disk
+	notifier   *notifier
 	network    network.Network
 	loops      []*loop
 	proposals  sync.Pool
@@ -75,6 +77,7 @@ func run(opts *Options, open openFunc) (*Node, error) {
 		me: opts.MyNode, packedMax: opts.packedMax(), attempts: opts.ProposeAttempts,
 		start: time.Now(), observer: newObserver(opts.Observer, opts.Logger),
 	}
+	n.notifier = newNotifier(opts, n.observer)
 	n.timeout.Store(int64(opts.ProposeTimeout))
 	if err := n.openStorage(opts); err != nil {
 		return nil, err
@@ -92,6 +95,7 @@ func run(opts *Options, open openFunc) (*Node, error) {
 		}
 		return nil, errors.Join(err, n.closeStore())
 	}
+	n.notifier.start()
 	return n, nil
 }
 
@@ -185,7 +189,8 @@ func (n *Node) makeLoops(opts *Options, open openFunc) error {
 			return fmt.Errorf("%w: %w", ErrOptions, err)
 		}
 		l := &loop{
-			index: i, disk: n.disk, store: n.store, network: n.network, observer: n.observer,
+			index: i, me: n.me, fenced: opts.Fence && opts.elects(i), notifier: n.notifier,
+			disk: n.disk, store: n.store, network: n.network, observer: n.observer,
 			now: n.now, open: open, gate: gate,
 		}
 		l.init(packetsMax, bytesMax)
@@ -200,6 +205,7 @@ func groupConfig(opts *Options, index int) group.Config {
 		Index: index, Groups: opts.GroupCount,
 		Me: opts.MyNode, Members: paxos.NewMembership(opts.Nodes), Following: opts.following(),
 		LargeMode: opts.LargeValueMode, UseMembers: opts.UseMembership,
+		UseMaster: opts.elects(index), MasterLease: opts.MasterLease, Fence: opts.Fence && opts.elects(index),
 		StateMachines: opts.machines(index), ChangeBeforePropose: opts.ChangeValueBeforePropose,
 		Rand:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		PacketCRC: !opts.NoPacketCRC,
@@ -297,13 +303,17 @@ func (n *Node) addStateMachine(m sm.StateMachine, groupIndex int) error {
 	return nil
 }
 
-// Close stops the node: first the network, then the groups, each of which
-// ends its proposals with ErrClosed, then the disk, when everything that was
-// to be saved is saved. It closes the network, also one from Options, and the
-// log storage unless it came from Options. It waits for state machines that
-// are executing. A second Close waits for the first and returns the same.
+// Close stops the node. Where it is master it gives that up and waits until
+// another node has taken over, at most 300 ms for all groups together. Then it
+// stops the network, the groups, each of which ends its proposals with
+// ErrClosed, and the disk, when everything that was to be saved is saved. It
+// closes the network, also one from Options, and the log storage unless it
+// came from Options. It waits for state machines and callbacks that run.
+// Callbacks that are due are called before it returns, and none after. A
+// second Close waits for the first and returns the same.
 func (n *Node) Close() error {
 	n.closeOnce.Do(func() {
+		n.leave()
 		errs := []error{n.network.Close()}
 		for _, l := range n.loops {
 			l.inbox.close()
@@ -314,6 +324,7 @@ func (n *Node) Close() error {
 		}
 		n.disk.close()
 		<-n.disk.done
+		n.notifier.close()
 		n.closeErr = errors.Join(append(errs, n.closeStore())...)
 	})
 	return n.closeErr

@@ -2,6 +2,7 @@ package phxpaxos
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
@@ -28,6 +29,16 @@ const (
 
 	// udpBytesMax is the largest payload of an IPv4 datagram.
 	udpBytesMax = 65507
+
+	// A shorter lease would often end before it is renewed; the original
+	// ignores it. The longest is a day: nobody waits longer for a dead master.
+	masterLeaseMin     = time.Second
+	masterLeaseMax     = 24 * time.Hour
+	masterLeaseDefault = 10 * time.Second
+
+	// handOverMax is how long Close waits until other nodes have taken over
+	// this one's masterships. It takes a few round trips.
+	handOverMax = 300 * time.Millisecond
 
 	batchCountDefault = 1024    // enough for 1 000 callers to share one instance
 	batchCountMax     = 65536   // a list of entries is parsed in one go by every node
@@ -86,6 +97,12 @@ type Options struct {
 	// first start only, and members can be changed while the node runs. Off,
 	// Nodes is read at each start and has to be equal on all nodes.
 	UseMembership bool
+	// MembersChanged is told the members of every group that works once when
+	// the node has started, maybe before Run returns, and again at every
+	// change, in the order of the log. It is called by the goroutine of the
+	// node's callbacks, never by two at once, and may call the node, but not
+	// Close; while it runs, further calls wait. A panic of it is logged.
+	MembersChanged func(group int, members []nodeid.ID)
 	// Followers are the nodes that only follow. This node follows if it is
 	// among them.
 	Followers []Follower
@@ -127,13 +144,31 @@ type Options struct {
 	// sm.BeforeProposer.
 	ChangeValueBeforePropose bool
 
+	// UseMaster lets this node take part in the election of a master in every
+	// group; MasterGroups does so in these groups only, and excludes UseMaster.
+	// A node that does not take part knows the master all the same.
+	UseMaster    bool
+	MasterGroups []int
+	// MasterLease is for how long a master is elected, 1 s..24 h; 0 means
+	// 10 s. It renews its lease all the time; when it dies the group has no
+	// master until the rest of its lease has passed.
+	MasterLease time.Duration
+	// MasterChanged is told when another node than the last one is elected,
+	// and in which version. The end of a lease is no change. It is called as
+	// MembersChanged is.
+	MasterChanged func(group int, node nodeid.ID, version uint64)
+	// Fence lets only the master propose, in the groups that have one, which
+	// is what makes LeaseRead possible. It has to be equal on all nodes, and
+	// none of them may be an original node.
+	Fence bool
+
 	// LargeValueMode takes the original's constants for large values: up to
 	// 50 MiB instead of 10, with longer timeouts and shorter queues. It has
 	// to be equal on all nodes.
 	LargeValueMode bool
 
-	// ProposeTimeout bounds every Propose and BatchPropose, besides their
-	// contexts; 0 means no bound.
+	// ProposeTimeout bounds every call that waits for a decision, besides its
+	// context; 0 means no bound.
 	ProposeTimeout time.Duration
 	// ProposeAttempts ends a proposal with ErrConflict after other values
 	// were chosen in so many instances; 0 means to go on until it is chosen
@@ -164,6 +199,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.GroupCount == 0 {
 		o.GroupCount = 1
+	}
+	if o.MasterLease == 0 {
+		o.MasterLease = masterLeaseDefault
 	}
 	o.Batch = o.Batch.withDefaults()
 	return o
@@ -207,6 +245,11 @@ func (o *Options) following() nodeid.ID {
 		}
 	}
 	return nodeid.None
+}
+
+// elects reports whether this node takes part in the elections of a group.
+func (o *Options) elects(group int) bool {
+	return o.UseMaster || slices.Contains(o.MasterGroups, group)
 }
 
 // machines are the state machines of one group.

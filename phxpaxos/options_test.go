@@ -67,6 +67,15 @@ func TestOptionsValidate(t *testing.T) {
 			o.StateMachines = []sm.StateMachine{newRegister(1)}
 			o.GroupStateMachines = map[int][]sm.StateMachine{0: {newRegister(2), newRegister(1)}}
 		}, []string{"GroupStateMachines[0][1].ID()"}},
+		{"masters", func(o *Options) { o.UseMaster, o.MasterLease, o.Fence = true, 24*time.Hour, true }, nil},
+		{"masters of groups", func(o *Options) { o.GroupCount, o.MasterGroups, o.Fence = 3, []int{2, 0}, true }, nil},
+		{"masters twice", func(o *Options) { o.UseMaster, o.MasterGroups = true, []int{0} }, []string{"MasterGroups", "UseMaster"}},
+		{"masters of no group", func(o *Options) { o.MasterGroups = []int{0, 1} }, []string{"MasterGroups[1]", "0..0"}},
+		{"masters of a group twice", func(o *Options) { o.MasterGroups = []int{0, 0} }, []string{"MasterGroups[1]", "twice"}},
+		{"short lease", func(o *Options) { o.MasterLease = time.Second - 1 }, []string{"MasterLease", "999.999999ms", "1s..24h"}},
+		{"long lease", func(o *Options) { o.MasterLease = 24*time.Hour + 1 }, []string{"MasterLease", "1s..24h"}},
+		{"negative lease", func(o *Options) { o.MasterLease = -1 }, []string{"MasterLease"}},
+		{"fence without a master", func(o *Options) { o.Fence = true }, []string{"Fence", "UseMaster"}},
 		{"machine of no group", func(o *Options) {
 			o.GroupStateMachines = map[int][]sm.StateMachine{1: {newRegister(2)}}
 		}, []string{"GroupStateMachines[1]", "0..0"}},
@@ -128,6 +137,9 @@ func TestCode(t *testing.T) {
 		{errors.New("anything"), -1},
 		{ErrConflict, 14}, {ErrExecuteFailed, 15}, {ErrFollower, 16}, {ErrNotMember, 17}, {ErrValueTooLarge, 18},
 		{ErrTimeout, 404}, {ErrBusy, 405}, {ErrGroup, -5}, {ErrNotExist, 1005}, {ErrNotChosenYet, 1006},
+		{ErrForeignCluster, -501}, {ErrClusterMismatch, -501}, {ErrVersionConflict, -502},
+		{ErrNoCluster, 1001}, {ErrMemberExists, 1002}, {ErrMemberUnknown, 1003}, {ErrMemberSame, 1004},
+		{ErrNotMaster, -1}, {ErrMasterChanged, -1},
 		{ErrOptions, -2}, {ErrStorage, -1}, {ErrNetwork, -1}, {ErrGroupFailed, -1}, {ErrClosed, -1}, {ErrNoStateMachine, -1},
 		{fmt.Errorf("deep: %w", fmt.Errorf("deeper: %w", group.ErrConflict)), 14},
 		{fmt.Errorf("%w: %w", ErrTimeout, contextError(deadline)), 404},
@@ -145,6 +157,8 @@ func TestErrorsAreDistinct(t *testing.T) {
 	all := []error{
 		ErrConflict, ErrExecuteFailed, ErrFollower, ErrNotMember, ErrValueTooLarge, ErrTimeout, ErrBusy, ErrGroupFailed,
 		ErrNoStateMachine, ErrClosed, ErrGroup, ErrNotExist, ErrNotChosenYet, ErrOptions, ErrStorage, ErrNetwork,
+		ErrForeignCluster, ErrClusterMismatch, ErrVersionConflict, ErrNoCluster, ErrMemberExists, ErrMemberUnknown,
+		ErrMemberSame, ErrNotMaster, ErrMasterChanged,
 	}
 	for i, a := range all {
 		for j, b := range all {

@@ -37,8 +37,9 @@ type Entry struct {
 // Options.ProposeTimeout, with an error that matches ErrTimeout and, if it
 // was ctx, its error. The value may then still be chosen at any later time,
 // unless the error says that nothing was proposed. Other errors: ErrBusy,
-// ErrClosed, ErrConflict, ErrExecuteFailed, ErrFollower, ErrGroup,
-// ErrGroupFailed, ErrNoStateMachine, ErrNotMember, ErrValueTooLarge.
+// ErrClosed, ErrConflict, ErrExecuteFailed, ErrFollower, ErrForeignCluster,
+// ErrGroup, ErrGroupFailed, ErrNoStateMachine, ErrNotMember, ErrValueTooLarge,
+// and with Options.Fence ErrNotMaster.
 //
 // Values are told apart by their bytes: if two nodes propose equal bytes in
 // the very same instance, both may be told of its one execution, as in the
@@ -111,7 +112,7 @@ func (n *Node) submit(ctx context.Context, groupIndex int, entries []Entry, bega
 	if err := l.failure(); err != nil {
 		return nil, err
 	}
-	timeout := time.Duration(n.timeout.Load())
+	timeout := n.proposeTimeout()
 	if err := n.enter(ctx, l, timeout); err != nil {
 		return nil, err
 	}
@@ -186,6 +187,7 @@ func (n *Node) refused(l *loop, waited time.Duration, err error) error {
 // away and nobody uses the proposal again, since the group may still hold the
 // values and a cancellation may still be under way.
 type proposal struct {
+	request request
 	tickets []group.Ticket
 	buffer  []byte        // holds the values
 	done    chan struct{} // capacity 1
@@ -205,6 +207,9 @@ const (
 
 // bufferMax is the largest value buffer that is kept for the next proposal.
 const bufferMax = 64 << 10
+
+// proposeTimeout is Options.ProposeTimeout as it is now.
+func (n *Node) proposeTimeout() time.Duration { return time.Duration(n.timeout.Load()) }
 
 // proposal returns one that nobody uses.
 func (n *Node) proposal() *proposal {
@@ -241,7 +246,7 @@ func (p *proposal) fill(entries []Entry, attempts int) {
 			SM: entries[i].SM, Value: p.buffer[from:len(p.buffer):len(p.buffer)], Attempts: attempts, Owner: p,
 		})
 	}
-	p.left = len(p.tickets)
+	p.request, p.left = request{}, len(p.tickets)
 	p.state.Store(waiting)
 }
 
@@ -261,15 +266,14 @@ func (p *proposal) wait(ctx context.Context, timeout time.Duration, l *loop) err
 		defer p.timer.Stop()
 		expired = p.timer.C
 	}
-	const unknown = "if the value was proposed already, its outcome is unknown and it may still be chosen"
 	var err error
 	select {
 	case <-p.done:
 		return nil
 	case <-ctx.Done():
-		err = fmt.Errorf("%w: %w; %s", ErrTimeout, contextError(ctx), unknown)
+		err = fmt.Errorf("%w: %w; %s", ErrTimeout, contextError(ctx), p.request.unknown())
 	case <-expired:
-		err = fmt.Errorf("%w: Options.ProposeTimeout has passed; %s", ErrTimeout, unknown)
+		err = fmt.Errorf("%w: Options.ProposeTimeout has passed; %s", ErrTimeout, p.request.unknown())
 	}
 	if !p.state.CompareAndSwap(waiting, abandoned) {
 		<-p.done // it has just ended, and that is the better answer

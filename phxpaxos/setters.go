@@ -44,6 +44,23 @@ func (n *Node) SetProposeWaitTimeThreshold(groupIndex int, d time.Duration) erro
 	return l.failure()
 }
 
+// SetMasterLease changes Options.MasterLease of a group, from this node's next
+// bid on.
+func (n *Node) SetMasterLease(groupIndex int, d time.Duration) error {
+	l, err := n.loop(groupIndex)
+	if err != nil {
+		return err
+	}
+	if err := validateLease(d); err != nil {
+		return err
+	}
+	return l.post(func(m machine) {
+		if m != nil {
+			m.SetMasterLease(d)
+		}
+	})
+}
+
 // SetLogSync changes Options.NoSync (sync is its opposite) and
 // Options.SyncInterval of a group.
 func (n *Node) SetLogSync(groupIndex int, sync bool, interval int) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -19,7 +20,7 @@ func badOption(field string, value any, rule string) error {
 // disk nor network. Run calls it.
 func (o Options) Validate() error {
 	checks := []func() error{
-		o.validateNodes, o.validateFollowers, o.validateStorage, o.validateNumbers,
+		o.validateNodes, o.validateFollowers, o.validateStorage, o.validateNumbers, o.validateMaster,
 		o.Batch.validate, o.validateMachines,
 	}
 	for _, check := range checks {
@@ -101,6 +102,36 @@ func (o *Options) validateNumbers() error {
 		return badOption("MaxHoldThreads", o.MaxHoldThreads, "must be 0 or more")
 	case o.ProposeWaitTimeThreshold < 0:
 		return badOption("ProposeWaitTimeThreshold", o.ProposeWaitTimeThreshold, "must be 0 or more")
+	}
+	return nil
+}
+
+func (o *Options) validateMaster() error {
+	seen := make(map[int]bool, len(o.MasterGroups))
+	for i, g := range o.MasterGroups {
+		name := fmt.Sprintf("MasterGroups[%d]", i)
+		switch {
+		case g < 0 || g >= o.groupCount():
+			return badOption(name, g, fmt.Sprintf("must be in 0..%d", o.groupCount()-1))
+		case seen[g]:
+			return badOption(name, g, "which is there twice")
+		}
+		seen[g] = true
+	}
+	switch {
+	case o.UseMaster && len(o.MasterGroups) > 0:
+		return badOption("MasterGroups", o.MasterGroups, "it must be empty when UseMaster is set, which means all groups")
+	case o.Fence && !o.UseMaster && len(o.MasterGroups) == 0:
+		return badOption("Fence", o.Fence, "it needs UseMaster or MasterGroups, since only a master can propose then")
+	case o.MasterLease != 0:
+		return validateLease(o.MasterLease)
+	}
+	return nil
+}
+
+func validateLease(d time.Duration) error {
+	if d < masterLeaseMin || d > masterLeaseMax {
+		return badOption("MasterLease", d, fmt.Sprintf("must be in %v..%v", masterLeaseMin, masterLeaseMax))
 	}
 	return nil
 }

@@ -39,17 +39,26 @@ func (r *reporter) fail(check, format string, args ...any) {
 // checks holds what is checked of one group over all nodes. It is fed with
 // facts and knows nothing of the world.
 type checks struct {
-	log   *logCheck
-	votes *voteCheck
-	disk  []*diskCheck // by node
-	sends *sendCheck
-	calls *callCheck
+	model   *model
+	log     *logCheck
+	votes   *voteCheck
+	disk    []*diskCheck // by node
+	sends   *sendCheck
+	calls   *callCheck
+	masters *masterCheck
+	reads   *readCheck
 }
 
-func newChecks(r *reporter, group int, ids []nodeid.ID) *checks {
+// newChecks returns the checks of one group on the nodes with these addresses;
+// members vote until the log says otherwise.
+func newChecks(r *reporter, group int, ids []nodeid.ID, members nodeSet) *checks {
+	m := newModel(members)
 	c := &checks{
-		votes: newVoteCheck(r, group, len(ids)),
-		calls: newCallCheck(r, group),
+		model:   m,
+		votes:   newVoteCheck(r, group, m),
+		calls:   newCallCheck(r, group),
+		masters: newMasterCheck(r, group, len(ids), m),
+		reads:   &readCheck{r: r, group: group},
 	}
 	c.log = newLogCheck(r, group, c.votes)
 	for n, id := range ids {
@@ -60,7 +69,10 @@ func newChecks(r *reporter, group int, ids []nodeid.ID) *checks {
 }
 
 // saved takes a record that a group hands to its disk.
-func (c *checks) saved(node int, rec *paxos.Record, sync bool) { c.disk[node].issued(rec, sync) }
+func (c *checks) saved(node int, rec *paxos.Record, sync bool) {
+	c.disk[node].issued(rec, sync)
+	c.model.remember(rec.Value)
+}
 
 // written takes the oldest n records of a node off its way to the disk: they
 // are written, and durable as far as they or a later one asked for a sync.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -19,8 +20,10 @@ type callCheck struct {
 }
 
 type callInput struct {
-	kind opKind
-	id   uint64
+	kind  opKind
+	id    uint64
+	apart bool // a read that has no place in the log
+	seen  int  // and how many entries of the log it saw
 }
 
 func newCallCheck(r *reporter, group int) *callCheck {
@@ -30,7 +33,15 @@ func newCallCheck(r *reporter, group int) *callCheck {
 // ended takes a call whose outcome is known.
 func (c *callCheck) ended(client int, kind opKind, key uint8, id, result uint64, from, to time.Duration) {
 	c.keys[key] = append(c.keys[key], porcupine.Operation{
-		ClientId: client, Input: callInput{kind, id}, Output: result, Call: int64(from), Return: int64(to),
+		ClientId: client, Input: callInput{kind: kind, id: id}, Output: result, Call: int64(from), Return: int64(to),
+	})
+}
+
+// read takes a read that was answered, without a place in the log, from what
+// its node had executed: so many entries.
+func (c *callCheck) read(client int, key uint8, result uint64, seen int, from, to time.Duration) {
+	c.keys[key] = append(c.keys[key], porcupine.Operation{
+		ClientId: client, Input: callInput{kind: opGet, apart: true, seen: seen}, Output: result, Call: int64(from), Return: int64(to),
 	})
 }
 
@@ -42,7 +53,7 @@ func (c *callCheck) unknown(client int, kind opKind, key uint8, id uint64, from 
 	}
 	c.open++
 	c.keys[key] = append(c.keys[key], porcupine.Operation{
-		ClientId: client, Input: callInput{kind, id}, Output: nil, Call: int64(from), Return: math.MaxInt64,
+		ClientId: client, Input: callInput{kind: kind, id: id}, Output: nil, Call: int64(from), Return: math.MaxInt64,
 	})
 }
 
@@ -129,13 +140,20 @@ func explains(history []porcupine.Operation, place func(id uint64) (int, bool)) 
 	}
 	order := make([]placed, 0, len(history))
 	for i := range history {
-		at, ok := place(history[i].Input.(callInput).id)
+		in := history[i].Input.(callInput)
+		at, ok := place(in.id)
+		if in.apart { // between the last entry that it saw and the next
+			order = append(order, placed{2 * in.seen, &history[i]})
+			continue
+		}
 		if !ok {
 			return false
 		}
-		order = append(order, placed{at, &history[i]})
+		order = append(order, placed{2*at + 1, &history[i]})
 	}
-	slices.SortFunc(order, func(a, b placed) int { return a.at - b.at })
+	slices.SortFunc(order, func(a, b placed) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.op.Call, b.op.Call))
+	})
 	state, latest := uint64(0), int64(math.MinInt64)
 	for _, p := range order {
 		// Everything placed before must have begun before this call ended.

@@ -130,8 +130,8 @@ func (c *logCheck) executed(node, at int, e sm.Entry, id uint64) {
 }
 
 // acknowledged takes a call that ended well at a node that has executed at
-// entries so far.
-func (c *logCheck) acknowledged(node, at int, id, instance uint64, index int) {
+// entries so far, and returns its place among them.
+func (c *logCheck) acknowledged(node, at int, id, instance uint64, index int) (place int) {
 	for i := range at {
 		// From the newest: an acknowledged value has just been executed.
 		e := &c.entries[at-1-i]
@@ -139,11 +139,12 @@ func (c *logCheck) acknowledged(node, at int, id, instance uint64, index int) {
 			break
 		}
 		if e.instance == instance && e.index == index && e.id == id {
-			return
+			return at - 1 - i
 		}
 	}
 	c.r.fail("acknowledged", "group %d: node %d acknowledged value %d at instance %d index %d and has not executed it there",
 		c.group, node, id, instance, index)
+	return 0
 }
 
 // refuse takes a call that ended with the promise that its value was chosen

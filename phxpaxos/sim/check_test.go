@@ -19,7 +19,7 @@ type bench struct {
 func newBench() *bench {
 	r := &reporter{}
 	ids := []nodeid.ID{nodeID(0), nodeID(1), nodeID(2)}
-	return &bench{newChecks(r, 0, ids), r, ids}
+	return &bench{newChecks(r, 0, ids, 7), r, ids}
 }
 
 func (b *bench) ballot(number uint64, node int) paxos.Ballot {

@@ -1,19 +1,16 @@
 package sim
 
-import (
-	"math/bits"
-
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
-)
+import "github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 
 // voteCheck counts the durable votes of a group, knows from them what is
 // chosen whether or not any node knows it, and finds a second value at the
-// moment at which a quorum makes it one. Records that were merely learned are
-// no votes; they are told by not asking for a sync.
+// moment at which a quorum makes it one. Only the votes of those count who
+// are members at the instance. Records that were merely learned are no votes;
+// they are told by not asking for a sync.
 type voteCheck struct {
 	r      *reporter
 	group  int
-	quorum int
+	model  *model
 	votes  map[ballotAt]vote
 	values map[uint64]uint64 // instance -> hash of the chosen value
 }
@@ -25,11 +22,11 @@ type ballotAt struct {
 
 type vote struct {
 	hash  uint64
-	nodes uint64 // bit set
+	nodes nodeSet
 }
 
-func newVoteCheck(r *reporter, group, nodes int) *voteCheck {
-	return &voteCheck{r: r, group: group, quorum: nodes/2 + 1, votes: map[ballotAt]vote{}, values: map[uint64]uint64{}}
+func newVoteCheck(r *reporter, group int, m *model) *voteCheck {
+	return &voteCheck{r: r, group: group, model: m, votes: map[ballotAt]vote{}, values: map[uint64]uint64{}}
 }
 
 // durable takes a vote that reached a node's disk.
@@ -44,12 +41,17 @@ func (c *voteCheck) durable(node int, instance uint64, b paxos.Ballot, hash uint
 		return
 	}
 	v.hash = hash
-	if v.nodes&(1<<node) != 0 {
+	if v.nodes.has(node) {
 		return
 	}
 	v.nodes |= 1 << node
 	c.votes[at] = v
-	if bits.OnesCount64(v.nodes) != c.quorum {
+	if instance > c.model.next {
+		c.r.fail("instances in order", "group %d: node %d votes at instance %d, and %d is not decided", c.group, node, instance, c.model.next)
+		return
+	}
+	members := c.model.members(instance)
+	if !members.has(node) || (v.nodes&members).size() != members.quorum() {
 		return
 	}
 	if known, ok := c.values[instance]; ok && known != hash {
@@ -57,6 +59,9 @@ func (c *voteCheck) durable(node int, instance uint64, b paxos.Ballot, hash uint
 		return
 	}
 	c.values[instance] = hash
+	if instance == c.model.next {
+		c.model.chose(hash)
+	}
 }
 
 // chosen returns the hash of the value that is chosen at an instance.
@@ -67,5 +72,6 @@ func (c *voteCheck) chosen(instance uint64) (hash uint64, ok bool) {
 
 // quorumFor reports whether a quorum voted under this very ballot.
 func (c *voteCheck) quorumFor(instance uint64, b paxos.Ballot) bool {
-	return bits.OnesCount64(c.votes[ballotAt{instance, b}].nodes) >= c.quorum
+	members := c.model.members(instance)
+	return (c.votes[ballotAt{instance, b}].nodes & members).size() >= members.quorum()
 }

@@ -32,6 +32,7 @@ type operation struct {
 	size   int
 	from   time.Duration
 	done   func(o *operation, known bool) // when it is over
+	judge  func(t *group.Ticket)          // set for what is no proposal of a client
 	ended  bool
 }
 
@@ -59,12 +60,15 @@ func (c *client) act() {
 		return
 	}
 	r := w.randClient
-	n := w.nodes[r.IntN(len(w.nodes))]
+	n := w.nodes[r.IntN(w.served())]
 	if w.plan.load.oneNode {
 		n = w.nodes[c.home]
 		if n.state != up && r.IntN(8) == 0 {
-			c.home = r.IntN(len(w.nodes))
+			c.home = r.IntN(w.served())
 		}
+	}
+	if m := w.leader(c.group); w.plan.world.fence && m != nil && r.IntN(8) > 0 {
+		n = m.n
 	}
 	if n.state != up || n.pausedTill > w.now {
 		c.rest()
@@ -74,10 +78,22 @@ func (c *client) act() {
 	c.open += count
 	for range count {
 		op := c.next()
-		op.member = n.members[c.group]
+		if reads := w.plan.world.reads; reads > 0 && r.IntN(100) < reads && !w.plan.world.mute.has(n.index) && op.kind != opMark {
+			op.kind = opGet
+			n.members[c.group].read(op, c.patience())
+			continue
+		}
 		n.members[c.group].propose(op, c.patience())
 	}
 	n.members[c.group].settle()
+}
+
+// served is how many nodes clients know.
+func (w *World) served() int {
+	if w.plan.world.stranger {
+		return len(w.nodes) - 1
+	}
+	return len(w.nodes)
 }
 
 func (c *client) next() *operation {
@@ -135,6 +151,7 @@ func (m *member) propose(op *operation, patience time.Duration) {
 		w.tracef(m.n.name, "is asked to propose value %d (%d, key %d) in group %d", op.id, op.kind, op.key, m.index)
 	}
 	w.stats.Proposed++
+	m.checks().masters.asks(m.n.index, op.id)
 	m.order = append(m.order, op)
 	m.g.Tick(m.now())
 	m.g.Propose(op.ticket)
@@ -159,8 +176,12 @@ func (m *member) forget(op *operation) {
 // finished judges how the group ended an operation.
 func (op *operation) finished() {
 	m, t := op.member, op.ticket
-	w, c := m.n.w, m.n.w.checks[m.index]
+	w, c := m.n.w, m.checks()
 	op.ended = true
+	if op.judge != nil {
+		op.judge(t)
+		return
+	}
 	if w.trace != nil {
 		w.tracef(m.n.name, "value %d of group %d ends: i=%d index=%d err=%v", op.id, m.index, t.Instance, t.Index, t.Err)
 	}
@@ -168,7 +189,8 @@ func (op *operation) finished() {
 	case t.Err == nil:
 		w.stats.Acknowledged++
 		w.digest.add(op.id ^ t.Instance<<32)
-		c.log.acknowledged(m.n.index, m.executed, op.id, t.Instance, t.Index)
+		at := c.log.acknowledged(m.n.index, m.executed, op.id, t.Instance, t.Index)
+		c.reads.saw(sight{min(t.Instance+1, m.g.Instance()), at + 1})
 		if len(t.Result) != 8 {
 			w.report.fail("results come back", "group %d: value %d was executed and its result is %x", m.index, op.id, t.Result)
 			return
@@ -191,7 +213,8 @@ func (op *operation) finished() {
 // refused reports whether an error promises that the value was chosen nowhere.
 func refused(err error) bool {
 	for _, e := range [...]error{group.ErrConflict, group.ErrFollower, group.ErrNotMember,
-		group.ErrValueTooLarge, group.ErrNoStateMachine, group.ErrBusy} {
+		group.ErrValueTooLarge, group.ErrNoStateMachine, group.ErrBusy, group.ErrNotMaster, group.ErrMasterChanged,
+		group.ErrForeignCluster} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -202,6 +225,10 @@ func refused(err error) bool {
 // lost is called when the node dies under an operation.
 func (op *operation) lost() {
 	op.ended = true
+	if op.judge != nil {
+		op.over(false)
+		return
+	}
 	op.unknown()
 }
 
@@ -209,7 +236,7 @@ func (op *operation) unknown() {
 	m := op.member
 	m.n.w.stats.Unknown++
 	if op.kind != opMark {
-		m.n.w.checks[m.index].calls.unknown(op.clientIndex(), op.kind, op.key, op.id, op.from)
+		m.checks().calls.unknown(op.clientIndex(), op.kind, op.key, op.id, op.from)
 	}
 	op.over(false)
 }

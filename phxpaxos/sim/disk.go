@@ -65,7 +65,7 @@ func (d *disk) done() {
 		if failed := errorOf(err, g); failed != nil {
 			d.failed(g, failed)
 		} else {
-			n.w.checks[g].written(n.index, count)
+			n.checks[g].written(n.index, count)
 			n.members[g].saved(seq)
 		}
 		if n.state != up || n.w.report.first != nil {

@@ -33,7 +33,7 @@ func (m *member) Save(s group.Save) {
 		w.tracef(m.n.name, "saves %d group %d i=%d promised=%v accepted=%v v=%s sync=%v",
 			s.Seq, m.index, rec.Instance, rec.Promised, rec.Accepted, describeValue(rec.Value), s.Sync)
 	}
-	w.checks[m.index].saved(m.n.index, &rec, s.Sync)
+	m.checks().saved(m.n.index, &rec, s.Sync)
 	m.n.disk.save(m.index, s)
 }
 
@@ -52,7 +52,8 @@ func (m *member) Send(to nodeid.ID, packet []byte, stream bool) {
 	}
 	w.stats.Sent++
 	if msg, ok := w.reader.read(packet); ok {
-		w.checks[m.index].sends.sent(m.n.index, to, msg, m.turn)
+		m.checks().sends.sent(m.n.index, to, msg, m.turn)
+		m.checkRound(msg)
 		if w.trace != nil {
 			w.tracef(m.n.name, "-> %s group %d %s", w.nodes[target].name, m.index, describeMessage(msg, to))
 		}
@@ -103,10 +104,13 @@ func (m *member) SetVariable(name group.Variable, value []byte) error {
 	return m.n.log.SetVariable(m.index, storage.Variable(name), value)
 }
 
-// Observe counts events and shows the rarer ones in a trace.
+// Observe counts events and shows those of trouble in a trace.
 func (m *member) Observe(e paxosevent.Event) {
 	w := m.n.w
 	w.stats.observe(e.Kind)
+	if w.trace != nil && e.Err != nil {
+		w.tracef(m.n.name, "event %v group %d i=%d: %v", e.Kind, m.index, e.Instance, e.Err)
+	}
 }
 
 // executes takes an entry that the state machine executes.
@@ -117,8 +121,33 @@ func (m *member) executes(e sm.Entry, id uint64) {
 		w.tracef(m.n.name, "executes group %d i=%d index=%d value %d", m.index, e.Instance, e.Index, id)
 	}
 	w.digest.add(id)
-	w.checks[m.index].log.executed(m.n.index, m.executed, e, id)
+	m.checks().log.executed(m.n.index, m.executed, e, id)
+	if w.plan.world.fence && m.n.role != stranger {
+		m.checks().masters.executes(m.n.index, e.Instance, id)
+	}
 	m.executed++
+}
+
+// checkRound: a node begins a round only among those who vote at its
+// instance, and a follower begins none and votes in none.
+func (m *member) checkRound(msg *paxos.Message) {
+	w, n := m.n.w, m.n
+	switch msg.Kind {
+	case paxos.Prepare, paxos.Accept, paxos.PrepareReply, paxos.AcceptReply:
+	default:
+		return
+	}
+	if n.role == follower {
+		w.report.fail("followers only learn", "group %d: follower %s sends %v", m.index, n.name, msg)
+	}
+	if msg.Kind != paxos.Prepare && msg.Kind != paxos.Accept || msg.Instance != m.g.Instance() {
+		return
+	}
+	have, want := setOf(m.g.Members()), m.checks().model.members(msg.Instance)
+	if have != want {
+		w.report.fail("rounds among the members in force", "group %d: node %s begins a round at instance %d among %v, the members there are %v",
+			m.index, n.name, msg.Instance, have, want)
+	}
 }
 
 // checkRecords compares the records that have reached their final form.
@@ -141,14 +170,14 @@ func (m *member) checkRecords() {
 			w.report.fail("records can be read", "node %s group %d: instance %d is below Readable: %v", m.n.name, m.index, m.checked, err)
 			return
 		}
-		w.checks[m.index].log.record(m.n.index, &rec)
+		m.checks().log.record(m.n.index, &rec)
 	}
 }
 
 // verifyDisk compares what the storage has after a start with what was
 // durable: all of the newest records, and some of the older ones.
 func (m *member) verifyDisk() error {
-	c := m.n.w.checks[m.index].disk[m.n.index]
+	c := m.checks().disk[m.n.index]
 	if !c.any {
 		return nil
 	}

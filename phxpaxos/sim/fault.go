@@ -41,6 +41,13 @@ func (w *World) beginFault(i int) {
 			n.flipped = true
 			w.stats.Flips++
 		}
+	case AddNode, RemoveNode, ReplaceNode, TwoChanges:
+		w.beginChange(f)
+	case HandOver:
+		w.handOver(f)
+	case StrangerJoins:
+		w.strangerJoins()
+		w.events.push(event{at: w.now + f.For, kind: evFaultEnd, n: uint64(i)})
 	default:
 		w.bend(f, +1)
 		w.events.push(event{at: w.now + f.For, kind: evFaultEnd, n: uint64(i)})
@@ -49,9 +56,13 @@ func (w *World) beginFault(i int) {
 
 // endFault takes back a fault that lasts. Healing has taken back all of them.
 func (w *World) endFault(i int) {
-	if w.phase == chaos {
+	f := w.plan.Faults[i]
+	switch {
+	case f.Kind == StrangerJoins:
+		w.strangerClaims()
+	case w.phase == chaos:
 		w.tracef("fault", "%d ends", i)
-		w.bend(w.plan.Faults[i], -1)
+		w.bend(f, -1)
 	}
 }
 

@@ -69,10 +69,11 @@ func (m *realMedium) open() (storage.LogStorage, error) {
 
 func (m *realMedium) crash(power bool, r *rand.Rand) {
 	if power {
-		m.fs.Crash(memfs.Policy(r.IntN(memfs.Policies)), r)
+		m.fs = m.fs.Crash(memfs.Policy(r.IntN(memfs.Policies)), r)
 	} else {
-		m.fs.Kill()
+		m.fs = m.fs.Kill()
 	}
+	m.opts.FS = m.fs
 }
 
 func (m *realMedium) cut(n int) { m.fs.CrashAfter(n) }

@@ -8,7 +8,7 @@ import (
 // network carries packets between the nodes of a world, badly.
 type network struct {
 	w     *World
-	links []link // from*nodes + to
+	links []link // from*len(nodes) + to
 }
 
 // link is one direction between two nodes. Faults overlap, so they count.
@@ -21,10 +21,10 @@ type link struct {
 
 func (t *network) init(w *World) {
 	t.w = w
-	t.links = make([]link, w.plan.Nodes*w.plan.Nodes)
+	t.links = make([]link, len(w.nodes)*len(w.nodes))
 }
 
-func (t *network) link(from, to int) *link { return &t.links[from*t.w.plan.Nodes+to] }
+func (t *network) link(from, to int) *link { return &t.links[from*len(t.w.nodes)+to] }
 
 func (t *network) heal() {
 	for i := range t.links {
@@ -36,6 +36,10 @@ func (t *network) heal() {
 func (t *network) send(from, to, group int, packet []byte, stream bool) {
 	w, l := t.w, t.link(from, to)
 	if w.script != nil && !w.script.passes(from, to, group, packet) {
+		t.lose(from, to)
+		return
+	}
+	if w.deaf(to, packet) {
 		t.lose(from, to)
 		return
 	}

@@ -18,7 +18,18 @@ type nodeState uint8
 const (
 	down nodeState = iota
 	up
-	dead // its disk is damaged: it may never vote again
+	dead   // its disk is damaged: it may never vote again
+	absent // not started yet
+)
+
+// role is what a node is for.
+type role uint8
+
+const (
+	voter    role = iota // a member from the beginning
+	spare                // may be taken in
+	follower             // only learns
+	stranger             // belongs to another cluster
 )
 
 // node is one machine: its disk lasts, its processes come and go.
@@ -27,6 +38,8 @@ type node struct {
 	index      int
 	name       string
 	id         nodeid.ID
+	role       role
+	following  nodeid.ID
 	state      nodeState
 	life       uint32 // counts starts and ends of processes
 	pausedTill time.Duration
@@ -35,12 +48,14 @@ type node struct {
 	log        storage.LogStorage
 	disk       disk
 	members    []*member // by group
+	checks     []*checks // by group; a stranger has its own
 	flipped    bool      // a bit of its disk was turned
 	hurt       bool      // a write of this life was made to fail
 }
 
 func newNode(w *World, index int, id nodeid.ID) *node {
-	n := &node{w: w, index: index, id: id, name: nodeName(index)}
+	n := &node{w: w, index: index, id: id, name: nodeName(index), checks: w.checks}
+	n.cast()
 	if w.plain {
 		n.medium = newPlainMedium(w.plan.Groups)
 	} else {
@@ -51,6 +66,29 @@ func newNode(w *World, index int, id nodeid.ID) *node {
 		n.members = append(n.members, &member{n: n, index: g})
 	}
 	return n
+}
+
+// cast gives the node its role: the first ones vote, then come spares,
+// followers and the stranger.
+func (n *node) cast() {
+	w, p := n.w, &n.w.plan
+	switch at := n.index - p.Nodes; {
+	case at < 0:
+	case at < p.world.spares:
+		n.role, n.state = spare, absent
+	case at < p.world.spares+p.world.followers:
+		// Every other one follows a follower.
+		n.role, n.following = follower, w.nodes[(at*7)%p.Nodes].id
+		if before := w.nodes[n.index-1]; before.role == follower {
+			n.following = before.id
+		}
+	default:
+		n.role, n.state = stranger, absent
+		n.checks = nil
+		for g := range p.Groups {
+			n.checks = append(n.checks, newChecks(&w.report, g, w.ids(), 1<<n.index))
+		}
+	}
 }
 
 // boot starts a process: it opens the storage and all groups.
@@ -119,7 +157,7 @@ func (n *node) bury() {
 // crash ends the process at once; power also takes what was not synced. The
 // node comes back after the given time.
 func (n *node) crash(power bool, back time.Duration) {
-	if n.state == dead {
+	if n.state == dead || n.state == absent {
 		return
 	}
 	if n.state == up {
@@ -140,7 +178,7 @@ func (n *node) end(power bool) {
 	n.w.stats.Crashes++
 	for _, m := range n.members {
 		m.end()
-		n.w.checks[m.index].disk[n.index].crashed()
+		m.checks().disk[n.index].crashed()
 	}
 }
 
@@ -163,13 +201,16 @@ type member struct {
 	checked  uint64        // records below it were checked in this life
 	order    []*operation  // the open ones in the order of their calls
 	idle     int           // timers in a row that moved nothing
+	lease    time.Duration // on the node's clock: until then it says that it is master; 0 if it does not
 	buf      []byte
 }
+
+func (m *member) checks() *checks { return m.n.checks[m.index] }
 
 // open starts the group of a new life.
 func (m *member) open() error {
 	w := m.n.w
-	m.timerAt, m.flushing, m.executed, m.idle = -1, false, 0, 0
+	m.timerAt, m.flushing, m.executed, m.idle, m.lease = -1, false, 0, 0, 0
 	m.order = m.order[:0]
 	chance := stream(w.plan.Seed, streamGroup+uint64(m.n.index*w.plan.Groups+m.index)+uint64(m.n.life)<<20)
 	m.machine = &machine{chance: chance, fails: w.plan.load.executeFails, report: m.executes}
@@ -192,22 +233,41 @@ func (m *member) open() error {
 
 func (m *member) config(chance group.Rand) group.Config {
 	w := m.n.w
-	var ids []nodeid.ID
-	for _, n := range w.nodes {
-		ids = append(ids, n.id)
-	}
+	x := &w.plan.world
 	return group.Config{
-		Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: paxos.NewMembership(ids),
+		Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: m.configured(), Following: m.n.following,
 		StateMachines: []sm.StateMachine{m.machine}, Rand: chance, PacketCRC: w.plan.crc,
 		BatchCountMax: w.plan.load.batchMax, BatchBytesMax: 512000, BatchDelay: w.plan.load.batchDelay,
 		ValueBytesMax: 10 << 20, Hazards: w.hazards,
+		UseMembers: x.members, UseMaster: x.master && m.n.role != stranger, MasterLease: x.lease, Fence: x.fence && m.n.role != stranger,
+		ChangeBeforePropose: x.change,
 	}
+}
+
+// configured is the list of nodes that the node is started with. A node that
+// is to be taken in gets the first members and the present ones, without itself:
+// one that names itself could take part in founding another cluster.
+func (m *member) configured() paxos.Membership {
+	set := m.n.w.founders()
+	switch m.n.role {
+	case stranger:
+		set = 1 << m.n.index
+	case spare, follower:
+		set = (set | m.checks().model.present()) &^ (1 << m.n.index)
+	}
+	var ids []nodeid.ID
+	for _, id := range m.n.w.ids() {
+		if set.has(nodeIndex(id)) {
+			ids = append(ids, id)
+		}
+	}
+	return paxos.NewMembership(ids)
 }
 
 // end forgets the group of a life that is over. What its callers asked for
 // has an unknown outcome.
 func (m *member) end() {
-	m.g = nil
+	m.g, m.lease = nil, 0
 	for _, op := range m.order {
 		op.lost()
 	}
@@ -244,6 +304,7 @@ func (m *member) timer(at time.Duration) {
 // moment later together with what further inputs cause.
 func (m *member) settle() {
 	w := m.n.w
+	m.watchMaster()
 	if w.plan.jitter > 0 && w.script == nil {
 		if m.flushing {
 			return
@@ -272,6 +333,7 @@ func (m *member) afterFlush() {
 		m.stopped(err)
 		return
 	}
+	m.watchMaster()
 	m.checkRecords()
 	deadline := m.g.Deadline()
 	if deadline == math.MaxInt64 {
@@ -297,7 +359,7 @@ func (m *member) stopped(err error) {
 	n := m.n
 	n.w.tracef(n.name, "group %d stopped: %v", m.index, err)
 	switch {
-	case n.hurt && errors.Is(err, paxos.ErrSave):
+	case n.hurt && (errors.Is(err, paxos.ErrSave) || errors.Is(err, storage.ErrFailed)):
 		n.crash(false, between(n.w.randFault, 0, 2*time.Second))
 	case n.flipped && errors.Is(err, storage.ErrDamaged):
 		n.w.stats.Found++

@@ -24,12 +24,22 @@ const (
 	SyncError                     // the next sync of Node fails
 	DiskFull                      // the next write of Node fails
 	BitFlip                       // a bit of a record of Node turns
-	FaultKinds                    // how many there are
+
+	AddNode       // Node asks for another node to be taken in; X chooses
+	RemoveNode    // Node asks for a member to go; X chooses
+	ReplaceNode   // Node asks for one to go and another to come in its place
+	TwoChanges    // Node and Peer ask for different changes, both at once
+	HandOver      // the master gives the mastership up, or to the node that X chooses
+	StrangerJoins // a node of another cluster takes members of this one into its own
+	FaultKinds    // how many there are
+
+	accidents = AddNode // the kinds below it happen to machines, the others are asked for
 )
 
 var faultNames = [FaultKinds]string{
 	"partition", "one-way", "cut-link", "slow-link", "lossy-link", "kill", "power-loss",
 	"power-loss-all", "pause", "drift", "slow-disk", "sync-error", "disk-full", "bit-flip",
+	"add-node", "remove-node", "replace-node", "two-changes", "hand-over", "stranger-joins",
 }
 
 func (k FaultKind) String() string {
@@ -62,6 +72,8 @@ func (f Fault) String() string {
 		s += fmt.Sprintf(" with %d per mille", f.X)
 	case Drift:
 		s += fmt.Sprintf(" to %d ppm", f.X)
+	case AddNode, RemoveNode, ReplaceNode, TwoChanges, HandOver:
+		s = fmt.Sprintf("%v by node %d, choice %x", f.Kind, f.Node, f.X)
 	}
 	return s
 }
@@ -108,7 +120,8 @@ func (l *loadPlan) bytesMax() int {
 // Plan is a whole run, drawn from a seed before it begins.
 type Plan struct {
 	Seed   uint64
-	Nodes  int
+	Kind   Kind
+	Nodes  int // that vote at first
 	Groups int
 	Chaos  time.Duration // faults come until then
 	Calm   time.Duration // and clients go on for so long without
@@ -118,6 +131,7 @@ type Plan struct {
 	net    netPlan
 	disk   diskPlan
 	load   loadPlan
+	world  worldPlan
 	jitter time.Duration // how late a group's goroutine gets to run, at most
 	drift  int64         // ppm
 	crc    bool
@@ -136,16 +150,21 @@ const (
 	streamFault
 	streamMedium // + node<<20
 	streamGroup  // + node*groups + group + life<<20
+
+	streamWorld = 1 << 60
 )
 
 func stream(seed uint64, n uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, n*0x9e3779b97f4a7c15+0x1234567))
 }
 
-// NewPlan draws a run from a seed. Which kinds of trouble a run has at all is
-// drawn first: a run with only one kind reaches states that one with all of
-// them never reaches. With 0 nodes or groups their number is drawn, too.
-func NewPlan(seed uint64, nodes, groups int) Plan {
+// NewPlan draws a run of any kind from a seed. Which kinds of trouble a run has
+// at all is drawn first: a run with only one kind reaches states that one with
+// all of them never reaches. With 0 nodes or groups their number is drawn, too.
+func NewPlan(seed uint64, nodes, groups int) Plan { return NewPlanOf(Any, seed, nodes, groups) }
+
+// NewPlanOf is NewPlan for one kind of world.
+func NewPlanOf(kind Kind, seed uint64, nodes, groups int) Plan {
 	r := stream(seed, streamPlan)
 	if n := pick(r, 3, 3, 3, 5, 2, 1, 4); nodes == 0 {
 		nodes = n
@@ -155,7 +174,7 @@ func NewPlan(seed uint64, nodes, groups int) Plan {
 	}
 	p := Plan{
 		Seed: seed, Nodes: nodes, Groups: groups,
-		Chaos: between(r, 10*time.Second, 90*time.Second), Calm: 10 * time.Second,
+		Chaos: between(r, 20*time.Second, 90*time.Second), Calm: 10 * time.Second,
 		jitter: pick(r, 0, 10*time.Microsecond, 200*time.Microsecond, 5*time.Millisecond),
 		drift:  pick(r, int64(0), 100, 2000, 50000),
 		crc:    r.IntN(2) == 0,
@@ -180,13 +199,14 @@ func NewPlan(seed uint64, nodes, groups int) Plan {
 		batchMax:     pick(r, 1, 5, 100), batchDelay: pick(r, 0, 0, 2*time.Millisecond, 20*time.Millisecond),
 	}
 	p.Faults = drawFaults(r, &p)
+	p.drawWorld(kind)
 	return p
 }
 
 // drawFaults draws which kinds occur, how densely, and then each of them.
 func drawFaults(r *rand.Rand, p *Plan) []Fault {
 	var kinds []FaultKind
-	for k := range FaultKinds {
+	for k := range accidents {
 		if r.IntN(3) == 0 {
 			kinds = append(kinds, k)
 		}

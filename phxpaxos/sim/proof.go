@@ -2,14 +2,18 @@ package sim
 
 import "time"
 
-// proof is the liveness check: after the last fault and the last client,
-// within settleBound, every group of every node that is not dead gets a value
-// of its own chosen, all of them have executed the same, no call is left
-// without an answer, and the logs are the same to the last record.
+// proof is the liveness check: after the last fault and the last client, and
+// never more than settleBound after anybody got on, every group of every member that is not dead gets a
+// value of its own chosen, or in a fenced group the master does; all nodes
+// have executed the same and know the same members; no call is left without an
+// answer; and the logs are the same to the last record.
 type proof struct {
 	w      *World
 	proved [][]bool // by node and group
+	any    []bool   // by group: somebody has got a value chosen
 	begun  time.Duration
+	moved  time.Duration // when somebody got further last
+	sum    int           // how far all nodes are together
 }
 
 const proofPoll = 100 * time.Millisecond
@@ -19,12 +23,16 @@ func (p *proof) init(w *World) {
 	for range w.nodes {
 		p.proved = append(p.proved, make([]bool, w.plan.Groups))
 	}
+	p.any = make([]bool, w.plan.Groups)
 }
 
 func (p *proof) begin() {
-	p.begun = p.w.now
+	p.begun, p.moved = p.w.now, p.w.now
 	for _, n := range p.w.nodes {
 		for g := range n.members {
+			if n.role == follower || n.role == stranger {
+				continue
+			}
 			p.w.events.push(event{at: p.w.now, kind: evProbe, node: int16(n.index), group: int16(g)})
 		}
 	}
@@ -38,7 +46,7 @@ func (p *proof) probe(node, group int) {
 		return
 	}
 	n := p.w.nodes[node]
-	if n.state == dead {
+	if n.state == dead || !p.votes(n, group) && p.any[group] {
 		return
 	}
 	again := event{at: p.w.now + proofPoll, kind: evProbe, node: int16(node), group: int16(group)}
@@ -49,7 +57,7 @@ func (p *proof) probe(node, group int) {
 	p.w.nextID++
 	op := &operation{kind: opPut, key: uint8(group), id: p.w.nextID, done: func(o *operation, _ bool) {
 		if o.ticket.Err == nil && o.member.n.life == o.life {
-			p.proved[node][group] = true
+			p.proved[node][group], p.any[group] = true, true
 			return
 		}
 		again.at = p.w.now + proofPoll
@@ -59,6 +67,11 @@ func (p *proof) probe(node, group int) {
 	n.members[group].settle()
 }
 
+// votes reports whether a node is a member of a group.
+func (p *proof) votes(n *node, group int) bool {
+	return n.role != stranger && p.w.checks[group].model.present().has(n.index)
+}
+
 func (p *proof) poll() {
 	missing := p.missing()
 	if missing == "" {
@@ -66,33 +79,67 @@ func (p *proof) poll() {
 		p.judge()
 		return
 	}
-	if p.w.now-p.begun > settleBound {
+	if sum := p.progress(); sum > p.sum {
+		p.sum, p.moved = sum, p.w.now
+	}
+	if p.w.now-p.moved > settleBound || p.w.now-p.begun > 10*settleBound {
 		p.w.report.fail("liveness", "%v after the last fault and the last client %s", p.w.now-p.begun, missing)
 		return
 	}
 	p.w.events.push(event{at: p.w.now + proofPoll, kind: evProbe, node: -1})
 }
 
+// progress sums up what the nodes have executed: one that is far behind may
+// take long to catch up over a slow network, as long as it gets on.
+func (p *proof) progress() (sum int) {
+	for _, n := range p.w.nodes {
+		for _, m := range n.members {
+			sum += m.executed
+		}
+	}
+	return sum
+}
+
 // missing says what is not proved yet, or nothing.
 func (p *proof) missing() string {
 	for _, n := range p.w.nodes {
-		if n.state == dead {
+		if n.state == dead || n.state == absent || n.role == stranger {
 			continue
 		}
+		if n.state != up {
+			return sprintf("node %s is not up", n.name)
+		}
 		for g, m := range n.members {
-			log := p.w.checks[g].log
-			switch {
-			case n.state != up:
-				return sprintf("node %s is not up", n.name)
-			case !p.proved[n.index][g]:
-				return sprintf("node %s has not got a value chosen in group %d (instance %d, elsewhere %d are executed)",
-					n.name, g, m.g.Instance(), len(log.entries))
-			case m.executed != len(log.entries):
-				return sprintf("node %s has executed %d of %d entries of group %d", n.name, m.executed, len(log.entries), g)
-			case len(m.order) > 0:
-				return sprintf("node %s has %d calls of group %d open, the oldest since %v", n.name, len(m.order), g, m.order[0].from)
+			if s := p.lacks(n, m, g); s != "" {
+				return s
 			}
 		}
+	}
+	for g := range p.w.checks {
+		if !p.any[g] {
+			return sprintf("nobody has got a value chosen in group %d", g)
+		}
+		if p.w.plan.world.master && p.w.leader(g) == nil {
+			return sprintf("group %d has no master", g)
+		}
+	}
+	return ""
+}
+
+func (p *proof) lacks(n *node, m *member, g int) string {
+	log, model := p.w.checks[g].log, p.w.checks[g].model
+	_, version := m.g.Membership()
+	switch {
+	case p.votes(n, g) && !p.proved[n.index][g] && !p.w.plan.world.fence:
+		return sprintf("node %s has not got a value chosen in group %d (instance %d, elsewhere %d are executed)",
+			n.name, g, m.g.Instance(), len(log.entries))
+	case m.executed != len(log.entries):
+		return sprintf("node %s has executed %d of %d entries of group %d", n.name, m.executed, len(log.entries), g)
+	case version != model.version || m.g.Cluster() != model.cluster || setOf(m.g.Members()) != model.present():
+		return sprintf("node %s knows the members %v of group %d by version %d, they are %v by version %d",
+			n.name, setOf(m.g.Members()), g, version, model.present(), model.version)
+	case len(m.order) > 0:
+		return sprintf("node %s has %d calls of group %d open, the oldest since %v", n.name, len(m.order), g, m.order[0].from)
 	}
 	return ""
 }

@@ -17,6 +17,8 @@ import (
 //	breaks CHECK with HOOK...   the check fails with these safety rules off
 //	holds with HOOK...          and nothing fails with only these off
 //	nodes N                     must come first
+//	spares N                    the membership is in the log, and so many more
+//	                            nodes, which start by "start", can be taken in
 //	batch N                     so many values in one instance, 1 by default
 //	only RULE, RULE ...         from now on other packets are lost
 //	all, none                   from now on every packet passes, or none
@@ -26,10 +28,12 @@ import (
 //	fail NODE VALUE             its state machine fails on the value, once
 //	kill NODE, power NODE       its process ends; the machine loses power, with
 //	                            it everything that was not synced
-//	start NODE                  it starts again
+//	start NODE                  it starts again, or a spare for the first time
+//	change NODE +NODE -NODE     the first is asked to take in, to remove, or both
 //	run DURATION                time passes
 //	expect NODE at INSTANCE     that is its current instance
 //	expect NODE executed VALUE ...
+//	expect NODE members NODES   such as ABC, as it knows them
 //	expect chosen INSTANCE VALUE
 //	expect acknowledged VALUE   and expect open VALUE
 //	converge                    all packets pass; every node has to get a value
@@ -39,6 +43,7 @@ import (
 type Script struct {
 	Claim  string
 	Nodes  int
+	Spares int // below zero: the membership is not in the log
 	Batch  int
 	Breaks []Expectation
 	Holds  []paxos.Hazards
@@ -85,7 +90,7 @@ type player struct {
 
 // ParseScript reads a script.
 func ParseScript(text string) (*Script, error) {
-	s := &Script{Batch: 1}
+	s := &Script{Batch: 1, Spares: -1}
 	for i, line := range strings.Split(text, "\n") {
 		if c, ok := strings.CutPrefix(line, "#"); ok {
 			if len(s.lines) == 0 {
@@ -101,8 +106,8 @@ func ParseScript(text string) (*Script, error) {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}
 	}
-	if s.Nodes < 1 || s.Nodes > 9 {
-		return nil, fmt.Errorf("nodes is %d, want 1 … 9", s.Nodes)
+	if s.Nodes < 1 || s.Nodes > 9 || s.Spares > 9 {
+		return nil, fmt.Errorf("nodes is %d, want 1 … 9, spares is %d, want 0 … 9", s.Nodes, s.Spares)
 	}
 	return s, nil
 }
@@ -113,6 +118,8 @@ func (s *Script) add(l scriptLine) (err error) {
 	switch {
 	case w[0] == "nodes" && len(w) == 2:
 		_, err = fmt.Sscan(w[1], &s.Nodes)
+	case w[0] == "spares" && len(w) == 2:
+		_, err = fmt.Sscan(w[1], &s.Spares)
 	case w[0] == "batch" && len(w) == 2:
 		_, err = fmt.Sscan(w[1], &s.Batch)
 	case w[0] == "breaks" && len(w) > 3 && w[2] == "with":
@@ -157,6 +164,7 @@ func RunScript(s *Script, o Options, only string) (res Result, err error) {
 	p.net.delayMin, p.disk.writeMin = time.Millisecond, time.Millisecond
 	p.net.fifoStreams = true
 	p.load.batchMax = s.Batch
+	p.world.members, p.world.spares = s.Spares >= 0, max(0, s.Spares)
 	w := newWorld(p, o)
 	w.report.only = only
 	w.script = &player{s: s, w: w, values: map[string]uint64{}, calls: map[string]*operation{}}

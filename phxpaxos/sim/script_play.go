@@ -52,7 +52,12 @@ func (p *player) playNode(verb, name string, args []string) error {
 	}
 	switch {
 	case verb == "start" && len(args) == 0:
+		if n.state == absent {
+			n.state = down
+		}
 		n.boot()
+	case verb == "change" && len(args) > 0 && n.state == up:
+		return p.change(n, args)
 	case (verb == "kill" || verb == "power") && len(args) == 0 && n.state == up:
 		p.w.tracef(n.name, "ends, power=%v", verb == "power")
 		n.end(verb == "power")
@@ -93,6 +98,28 @@ func (p *player) propose(n *node, name string) {
 	op := &operation{kind: opPut, id: p.value(name)}
 	p.calls[name] = op
 	n.members[0].propose(op, 0)
+}
+
+// change reads "+D -B" and asks for it.
+func (p *player) change(n *node, args []string) error {
+	add, remove := -1, -1
+	for _, a := range args {
+		other, err := p.node(a[1:])
+		switch {
+		case err != nil:
+			return err
+		case a[0] == '+':
+			add = other.index
+		case a[0] == '-':
+			remove = other.index
+		default:
+			return errWords
+		}
+	}
+	m := n.members[0]
+	m.change(add, remove, 0)
+	m.settle()
+	return nil
 }
 
 // release sends on what was held.
@@ -137,6 +164,10 @@ func (p *player) expect(args []string) error {
 	case args[1] == "at" && len(args) == 3:
 		if at := strconv.FormatUint(m.g.Instance(), 10); at != args[2] {
 			return fmt.Errorf("it is at %s", at)
+		}
+	case args[1] == "members" && len(args) == 3:
+		if have := setOf(m.g.Members()).String(); have != args[2] {
+			return fmt.Errorf("they are %s", have)
 		}
 	case args[1] == "executed":
 		return p.expectExecuted(m, args[2:])

@@ -57,7 +57,7 @@ func (p *Plan) Without(names ...string) error {
 
 // Arguments are the command line arguments that give this plan again.
 func (p *Plan) Arguments() string {
-	s := fmt.Sprintf("-seed %d -nodes %d -groups %d", p.Seed, p.Nodes, p.Groups)
+	s := fmt.Sprintf("-seed %d -world %v -nodes %d -groups %d", p.Seed, p.Kind, p.Nodes, p.Groups)
 	var skipped []int
 	for i, on := range p.Skip {
 		if on {

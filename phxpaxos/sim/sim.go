@@ -43,14 +43,15 @@ func (w *World) result() Result {
 	w.stats.Virtual = w.now
 	for _, c := range w.checks {
 		w.stats.Chosen += uint64(len(c.votes.values))
+		w.stats.Elections += uint64(len(c.model.reigns))
 	}
 	return Result{Violation: w.report.first, Digest: uint64(w.digest), Stats: w.stats}
 }
 
 // String is a seed's plan in a few lines.
 func (p *Plan) String() string {
-	s := fmt.Sprintf("seed %d: %d nodes, %d groups, chaos %v\n  net %+v\n  disk %+v\n  load %+v\n  jitter %v drift %d crc %v\n",
-		p.Seed, p.Nodes, p.Groups, p.Chaos, p.net, p.disk, p.load, p.jitter, p.drift, p.crc)
+	s := fmt.Sprintf("seed %d: %d nodes, %d groups, chaos %v\n  net %+v\n  disk %+v\n  load %+v\n  %v world %+v\n  jitter %v drift %d crc %v\n",
+		p.Seed, p.Nodes, p.Groups, p.Chaos, p.net, p.disk, p.load, p.Kind, p.world, p.jitter, p.drift, p.crc)
 	for i, f := range p.Faults {
 		skip := ""
 		if p.Skip[i] {

@@ -30,6 +30,9 @@ type Stats struct {
 	Executed                                 uint64 // entries over all nodes
 	Chosen                                   uint64 // instances with a durable quorum
 	Searched                                 uint64 // histories of a key in which an order was searched
+	Changes, ChangeConflicts                 uint64 // of memberships that were acknowledged, or refused by the log
+	Elections, HandOvers                     uint64
+	Reads, ReadsFailed, LeaseReads           uint64 // without a place in the log
 	Kinds                                    [256]uint64
 }
 
@@ -62,6 +65,13 @@ func (s *Stats) Add(o *Stats) {
 	s.Executed += o.Executed
 	s.Chosen += o.Chosen
 	s.Searched += o.Searched
+	s.Changes += o.Changes
+	s.ChangeConflicts += o.ChangeConflicts
+	s.Elections += o.Elections
+	s.HandOvers += o.HandOvers
+	s.Reads += o.Reads
+	s.ReadsFailed += o.ReadsFailed
+	s.LeaseReads += o.LeaseReads
 	for i := range s.Kinds {
 		s.Kinds[i] += o.Kinds[i]
 	}

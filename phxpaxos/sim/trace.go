@@ -60,6 +60,16 @@ func describeValue(value []byte) string {
 		return fmt.Sprintf("%x", value)
 	}
 	switch id {
+	case sm.None:
+		return "nothing"
+	case sm.System:
+		var v wire.SystemVariables
+		_ = wire.DecodeSystemVariables(body, &v)
+		return fmt.Sprintf("members %v behind version %d of cluster %x", setOf(v.Members), int64(v.Version), v.Cluster)
+	case sm.Master:
+		var op wire.MasterOperator
+		_ = wire.DecodeMasterOperator(body, &op)
+		return fmt.Sprintf("master %s for %d ms behind version %d (last %d)", nodeName(nodeIndex(op.Node)), op.TimeoutMillis, int64(op.Version), int64(op.LastVersion))
 	case machineID:
 		_, _, op, _ := decodeOp(body)
 		return fmt.Sprint(op)

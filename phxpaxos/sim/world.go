@@ -18,8 +18,9 @@ const (
 	over                 // everything was proved
 )
 
-// settleBound is how long, after the last fault and the last client, nodes may
-// take until every one of them has got new values chosen and all are level.
+// settleBound is how long, after the last fault, the last client and the last
+// time that anybody got on, nodes may take until every one of them has got new
+// values chosen and all are level.
 // It covers the longest patience of a proposer (8 s), a few lost rounds and a
 // few periods of asking for missed values (3 s).
 const settleBound = 60 * time.Second
@@ -53,20 +54,16 @@ type World struct {
 // newWorld builds the cluster of a plan, with nothing started.
 func newWorld(p Plan, o Options) *World {
 	w := &World{
-		plan: p, hazards: o.Hazards, trace: newTracer(o.Trace, p.Nodes), digest: digestStart, plain: o.Plain,
+		plan: p, hazards: o.Hazards, trace: newTracer(o.Trace, p.total()), digest: digestStart, plain: o.Plain,
 		randNet: stream(p.Seed, streamNet), randDisk: stream(p.Seed, streamDisk),
 		randClient: stream(p.Seed, streamClient), randSched: stream(p.Seed, streamSched),
 		randFault: stream(p.Seed, streamFault),
 	}
 	w.report.now = func() time.Duration { return w.now }
-	var ids []nodeid.ID
-	for n := range p.Nodes {
-		ids = append(ids, nodeID(n))
-	}
 	for g := range p.Groups {
-		w.checks = append(w.checks, newChecks(&w.report, g, ids))
+		w.checks = append(w.checks, newChecks(&w.report, g, w.ids(), w.founders()))
 	}
-	for n, id := range ids {
+	for n, id := range w.ids() {
 		w.nodes = append(w.nodes, newNode(w, n, id))
 	}
 	w.net.init(w)
@@ -79,6 +76,20 @@ func newWorld(p Plan, o Options) *World {
 func nodeID(index int) nodeid.ID {
 	return nodeid.ID(uint64(10|(index+1)<<24)<<32 | 7000)
 }
+
+// nodeIndex is the other way round; it is below zero for no node.
+func nodeIndex(id nodeid.ID) int { return int(id>>56) - 1 }
+
+// ids are the addresses of all nodes.
+func (w *World) ids() (ids []nodeid.ID) {
+	for n := range w.plan.total() {
+		ids = append(ids, nodeID(n))
+	}
+	return ids
+}
+
+// founders are the nodes that vote at first.
+func (w *World) founders() nodeSet { return 1<<w.plan.Nodes - 1 }
 
 func nodeName(index int) string { return string(rune('A' + index)) }
 

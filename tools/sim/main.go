@@ -32,6 +32,7 @@ type arguments struct {
 	oneSeed bool
 	first   uint64
 	last    uint64 // 0: until the budget ends
+	kind    sim.Kind
 	nodes   int
 	groups  int
 	skip    map[int]bool
@@ -41,6 +42,7 @@ type arguments struct {
 	plain   bool
 	workers int
 	shrink  time.Duration
+	most    int // failures, then stop
 }
 
 func main() {
@@ -74,10 +76,11 @@ func main() {
 
 func parse(args []string) (a arguments, err error) {
 	f := flag.NewFlagSet("sim", flag.ContinueOnError)
-	var seeds, skip, without string
+	var seeds, skip, without, world string
 	f.DurationVar(&a.budget, "budget", time.Minute, "run random seeds for so long")
 	f.StringVar(&seeds, "seeds", "", "run the seeds `A-B`, or 1-B")
 	f.Uint64Var(&a.seed, "seed", 0, "run one seed")
+	f.StringVar(&world, "world", "any", "what groups make use of: `static, members, masters, both`, or any, which lets the seed decide")
 	f.IntVar(&a.nodes, "nodes", 0, "nodes of a cluster, 0 lets the seed decide")
 	f.IntVar(&a.groups, "groups", 0, "groups of a node, 0 lets the seed decide")
 	f.StringVar(&skip, "skip", "", "leave out these faults of the seed, such as `3,5-9`")
@@ -86,13 +89,20 @@ func parse(args []string) (a arguments, err error) {
 	f.BoolVar(&a.trace, "trace", false, "print every step of the seed or scenario")
 	f.BoolVar(&a.plain, "plain", false, "use a log storage of maps, to tell its faults from the protocol's")
 	f.IntVar(&a.workers, "workers", runtime.GOMAXPROCS(0), "clusters at once")
-	f.DurationVar(&a.shrink, "shrink", 20*time.Second, "look so long for a shorter run of a failing seed")
+	f.DurationVar(&a.shrink, "shrink", 20*time.Second, "look so long for a shorter run of a failing seed, 0 not at all")
+	f.IntVar(&a.most, "failures", 3, "stop after so many failing seeds; one bug makes many fail")
 	if err = f.Parse(args); err != nil {
 		return a, err
 	}
 	f.Visit(func(g *flag.Flag) { a.oneSeed = a.oneSeed || g.Name == "seed" })
 	if a.nodes < 0 || a.nodes > 9 || a.groups < 0 || a.groups > 200 || a.workers < 1 {
 		return a, fmt.Errorf("-nodes %d must be in 0 … 9, -groups %d in 0 … 200, -workers %d above 0", a.nodes, a.groups, a.workers)
+	}
+	if a.kind, err = sim.ParseKind(world); err != nil {
+		return a, fmt.Errorf("-world: %w", err)
+	}
+	if a.most < 1 {
+		return a, fmt.Errorf("-failures is %d, must be above 0", a.most)
 	}
 	if a.first, a.last, err = parseRange(seeds); err != nil {
 		return a, fmt.Errorf("-seeds %s: %w", seeds, err)

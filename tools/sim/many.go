@@ -10,9 +10,6 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sim"
 )
 
-// failuresMax is when to stop: one bug makes many seeds fail.
-const failuresMax = 3
-
 // crowd is many worlds on all cores, each single-threaded.
 type crowd struct {
 	a     arguments
@@ -60,7 +57,7 @@ func (c *crowd) work(ctx context.Context) {
 		if !ok {
 			return
 		}
-		p := sim.NewPlan(seed, c.a.nodes, c.a.groups)
+		p := sim.NewPlanOf(c.a.kind, seed, c.a.nodes, c.a.groups)
 		p.Skip = c.a.skip
 		if err := p.Without(c.a.without...); err != nil {
 			fmt.Fprintln(os.Stderr, "sim:", err)
@@ -75,7 +72,7 @@ func (c *crowd) work(ctx context.Context) {
 func (c *crowd) take() (seed uint64, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.a.last != 0 && c.next > c.a.last || len(c.failures) >= failuresMax {
+	if c.a.last != 0 && c.next > c.a.last || len(c.failures) >= c.a.most {
 		return 0, false
 	}
 	c.next++
@@ -110,6 +107,9 @@ func (c *crowd) report() {
 	printStats(os.Stdout, &c.stats, used)
 	fmt.Printf("%d seeds in %v, %d failed\n", c.stats.Runs, time.Since(c.begin).Round(time.Millisecond), len(c.failures))
 	for _, f := range c.failures {
+		if c.a.shrink <= 0 {
+			break
+		}
 		until := time.Now().Add(c.a.shrink)
 		p, res := sim.Shrink(f.plan, c.a.options(), func() bool { return time.Now().Before(until) })
 		if res.Violation == nil {

@@ -11,7 +11,7 @@ import (
 
 // playSeed runs one seed, or what is left of it.
 func playSeed(a arguments) (ok bool, err error) {
-	p := sim.NewPlan(a.seed, a.nodes, a.groups)
+	p := sim.NewPlanOf(a.kind, a.seed, a.nodes, a.groups)
 	p.Skip = a.skip
 	if err := p.Without(a.without...); err != nil {
 		return false, err

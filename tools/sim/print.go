@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sim"
 )
 
@@ -22,6 +23,9 @@ func printStats(w io.Writer, s *sim.Stats, used time.Duration) {
 		s.Sent, s.Delivered, s.Lost, s.ToDead, s.Repeated, s.Damaged)
 	fmt.Fprintf(w, "disks         %d writes of %d records, %d bits turned, %d times damage was found\n",
 		s.Writes, s.Records, s.Flips, s.Found)
+	fmt.Fprintf(w, "reads         %d beside the log, %d of them by a lease, %d without an answer\n", s.Reads, s.LeaseReads, s.ReadsFailed)
+	fmt.Fprintf(w, "system        %d changes of members, %d refused by version, %d elections, %d handed over, %d packets of strangers\n",
+		s.Changes, s.ChangeConflicts, s.Elections, s.HandOvers, s.Kinds[event.PacketForeignCluster])
 	fmt.Fprintf(w, "nodes         %d starts, %d crashes\n", s.Boots, s.Crashes)
 	fmt.Fprint(w, "faults       ")
 	for k := range sim.FaultKinds {

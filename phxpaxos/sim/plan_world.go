@@ -1,0 +1,152 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Kind says what a world's groups make use of.
+type Kind uint8
+
+const (
+	Any     Kind = iota // the seed decides
+	Static              // nothing but the log
+	Members             // the membership is in the log and changes
+	Masters             // a master is elected
+	Both                // both
+	kinds
+)
+
+var kindNames = [kinds]string{"any", "static", "members", "masters", "both"}
+
+func (k Kind) String() string {
+	if k < kinds {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// ParseKind returns the kind with a name.
+func ParseKind(name string) (Kind, error) {
+	if i := slices.Index(kindNames[:], name); i >= 0 {
+		return Kind(i), nil
+	}
+	return 0, fmt.Errorf("no such kind of world: %q, want one of %v", name, kindNames)
+}
+
+// worldPlan says who there is besides the first members, and what the groups
+// make use of.
+type worldPlan struct {
+	members   bool
+	spares    int  // nodes that may be taken in
+	followers int  // nodes that only learn
+	stranger  bool // a node of another cluster
+	master    bool
+	fence     bool
+	change    bool // the state machines are asked before a value is proposed
+	lease     time.Duration
+	reads     int     // per cent of a client's operations that do not go through the log
+	mute      nodeSet // nodes that do not know of reads, as original ones
+}
+
+// total is how many nodes there are.
+func (p *Plan) total() int {
+	n := p.Nodes + p.world.spares + p.world.followers
+	if p.world.stranger {
+		n++
+	}
+	return n
+}
+
+// drawWorld draws what a kind of world has, from a stream of chance of its own.
+func (p *Plan) drawWorld(kind Kind) {
+	r := stream(p.Seed, streamWorld)
+	if k := pick(r, Static, Members, Masters, Both); kind == Any {
+		kind = k
+	}
+	p.Kind = kind
+	x := &p.world
+	x.reads = pick(r, 0, 10, 50)
+	if r.IntN(3) == 0 {
+		x.mute = nodeSet(r.Uint64N(1 << p.Nodes))
+	}
+	x.followers = pick(r, 0, 0, 0, 1, 2)
+	if kind == Members || kind == Both {
+		p.drawMembers(r)
+	}
+	if kind == Masters || kind == Both {
+		p.drawMasters(r)
+	}
+	p.spread(r)
+}
+
+// drawMembers draws changes of the membership. A node that may never vote
+// again could leave a membership of two without a majority, so no bits turn.
+func (p *Plan) drawMembers(r *rand.Rand) {
+	p.world.members = true
+	p.world.spares = 1 + r.IntN(4)
+	p.world.stranger = r.IntN(4) == 0
+	p.Faults = slices.DeleteFunc(p.Faults, func(f Fault) bool { return f.Kind == BitFlip })
+	gap := pick(r, 300*time.Millisecond, 2*time.Second, 8*time.Second)
+	for at := between(r, 0, 2*gap); at < p.Chaos; at += between(r, gap/10, 2*gap) {
+		f := Fault{Kind: pick(r, AddNode, AddNode, RemoveNode, RemoveNode, ReplaceNode, TwoChanges), At: at, X: r.Int64()}
+		f.Node, f.Peer = r.IntN(p.Nodes), r.IntN(p.Nodes)
+		p.Faults = append(p.Faults, f)
+	}
+	if p.world.stranger {
+		p.Faults = append(p.Faults, Fault{Kind: StrangerJoins, At: between(r, time.Second, p.Chaos), For: time.Second})
+	}
+}
+
+// drawMasters draws leases and how they are handed over. Clocks stay within
+// what leases promise.
+func (p *Plan) drawMasters(r *rand.Rand) {
+	x := &p.world
+	x.master, x.fence, x.change = true, r.IntN(2) == 0, r.IntN(3) == 0
+	x.lease = pick(r, time.Second, time.Second, 1500*time.Millisecond, 3*time.Second)
+	limit := driftLimit(x.lease)
+	p.drift = min(p.drift, limit)
+	for i := range p.Faults {
+		if f := &p.Faults[i]; f.Kind == Drift {
+			f.X = f.X * limit / 50000
+		}
+	}
+	if r.IntN(3) == 0 {
+		return
+	}
+	gap := pick(r, time.Second, 5*time.Second)
+	for at := between(r, 0, 2*gap); at < p.Chaos; at += between(r, gap/10, 2*gap) {
+		p.Faults = append(p.Faults, Fault{Kind: HandOver, At: at, X: r.Int64()})
+	}
+}
+
+// leaseMargin is how much shorter the master's own lease is than the one that
+// the others count (spec/hazards.md, lease arithmetic).
+const leaseMargin = 100 * time.Millisecond
+
+// driftLimit is the rate, in millionths, up to which clocks may be fast or
+// slow while a lease holds its promise: a master whose clock is slow by d
+// still has to end its lease-margin before others, fast by d, end theirs.
+func driftLimit(lease time.Duration) int64 {
+	return int64(leaseMargin)*990_000/int64(2*lease-leaseMargin) + 1
+}
+
+// spread lets some of the accidents happen to the nodes that joined the
+// cluster later, and some partitions run between them.
+func (p *Plan) spread(r *rand.Rand) {
+	total := p.total()
+	if total == p.Nodes {
+		return
+	}
+	for i := range p.Faults {
+		f := &p.Faults[i]
+		if f.Node = r.IntN(total); f.Node == f.Peer {
+			f.Peer = (f.Node + 1) % total
+		}
+		if f.Kind == Partition || f.Kind == OneWay {
+			f.X = 1 + r.Int64N(1<<total-1)
+		}
+	}
+}

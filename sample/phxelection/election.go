@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+)
+
+// lease is for how long a master is elected.
+const lease = 3 * time.Second
+
+// serve runs one node until ctx is cancelled and returns the exit code. The
+// node has one group and no state machine: the master is all it agrees on.
+func serve(ctx context.Context, o options, out *console, stderr io.Writer) int {
+	warn := func(format string, args ...any) { fmt.Fprintf(stderr, "phxelection: "+format+"\n", args...) }
+	if err := makeDir(o.logPath()); err != nil {
+		out.print(fmt.Sprintf("Create dir fail, path %s\n", o.logPath()))
+		warn("%s", explain(err, o))
+		return exitFail
+	}
+	node, err := phxpaxos.Run(phxpaxos.Options{
+		LogStoragePath:           o.logPath(),
+		MyNode:                   o.me,
+		Nodes:                    o.nodes,
+		UseMaster:                true,
+		MasterLease:              lease,
+		ChangeValueBeforePropose: true,
+		MasterChanged: func(group int, node nodeid.ID, version uint64) {
+			out.event(changeLine(group, node, version))
+		},
+	})
+	if err != nil {
+		out.print(fmt.Sprintf("run paxos fail, ret %d\n", phxpaxos.Code(err)))
+		warn("%s", explain(err, o))
+		return exitFail
+	}
+	out.start("run paxos ok\n")
+	err = report(ctx, node, out)
+	// As master it hands over before it leaves.
+	if closeErr := node.Close(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("closing the node: %w", closeErr))
+	}
+	if err != nil {
+		warn("%v", err)
+		return exitFail
+	}
+	return exitOK
+}
+
+// report prints the master every second until ctx is cancelled, which is no
+// error, or the group stops.
+func report(ctx context.Context, node *phxpaxos.Node, out *console) error {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case <-second.C:
+		case <-ctx.Done():
+			return nil
+		}
+		master, version, err := node.MasterWithVersion(0)
+		if err != nil {
+			return err
+		}
+		out.print(masterLine(master, version))
+	}
+}
+
+// masterLine says who is master: nobody is node 0 at 0.0.0.0, port 0.
+func masterLine(node nodeid.ID, version uint64) string {
+	addr := node.AddrPort()
+	return fmt.Sprintf("master: nodeid %d version %d ip %s port %d\n", uint64(node), version, addr.Addr(), addr.Port())
+}
+
+func changeLine(group int, node nodeid.ID, version uint64) string {
+	addr := node.AddrPort()
+	return fmt.Sprintf("master change!!! groupidx %d newmaster ip %s port %d version %d\n", group, addr.Addr(), addr.Port(), version)
+}
+
+// makeDir creates a directory and its parents. Something else that stands at
+// its place is left to phxpaxos.Run to refuse, as in the original.
+func makeDir(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	return os.MkdirAll(path, 0o775)
+}

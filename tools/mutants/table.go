@@ -1,0 +1,64 @@
+package main
+
+const (
+	acceptorGo = "phxpaxos/paxos/acceptor.go"
+	coreGo     = "phxpaxos/paxos/core.go"
+	learnerGo  = "phxpaxos/paxos/learner.go"
+	proposerGo = "phxpaxos/paxos/proposer.go"
+	typesGo    = "phxpaxos/paxos/types.go"
+	electionGo = "phxpaxos/group/election.go"
+	executeGo  = "phxpaxos/group/execute.go"
+	masterGo   = "phxpaxos/group/master.go"
+	queueGo    = "phxpaxos/group/queue.go"
+	readGo     = "phxpaxos/group/read.go"
+	receiveGo  = "phxpaxos/group/receive.go"
+	recoverGo  = "phxpaxos/group/recover.go"
+	systemGo   = "phxpaxos/group/system.go"
+	vfileDir   = "phxpaxos/storage/vfile/"
+)
+
+// mutants are bugs that a person could make.
+var mutants = []mutant{
+	{"a vote is sent before it is on disk", []edit{{acceptorGo,
+		"Kind: event.Accepted, Peer: m.From, Instance: m.Instance, Number: m.Ballot.Number})\n\ta.c.out.sendAfter(seq, &reply)",
+		"Kind: event.Accepted, Peer: m.From, Instance: m.Instance, Number: m.Ballot.Number})\n\ta.c.out.sendAfter(seq-1, &reply)"}}},
+	{"a promise is not written", []edit{{acceptorGo,
+		"a.promised = m.Ballot\n\tseq := a.persist(Prepare)",
+		"a.promised = m.Ballot\n\tseq := a.c.out.seq"}}},
+	{"n/2 nodes are a quorum", []edit{{typesGo, "return len(m)/2 + 1 }", "return max(1, len(m)/2) }"}}},
+	{"a proposer takes the first value that it hears of, not that of the highest ballot", []edit{{proposerGo,
+		"!m.PreAccepted.IsNull() && p.highest.Less(m.PreAccepted)", "!m.PreAccepted.IsNull() && p.highest.IsNull()"}}},
+	{"a success is taken for whatever ballot was accepted", []edit{{learnerGo, "case a.accepted != m.Ballot:", "case false:"}}},
+	{"a ballot is used again after a restart", []edit{
+		{coreGo, "number: s.Promised.Number + 1}", "number: s.Promised.Number}"},
+		{proposerGo, "p.used || p.number <= promised", "p.used || p.number < promised"}}},
+	{"a learned value lowers the promise", []edit{
+		{acceptorGo, "a.promised = maxBallot(a.promised, b)", "a.promised = b"},
+		{acceptorGo, "if a.promised.Less(a.savedPromise) && ", "if false && "}}},
+	{"a change of the members leaves the ballot valid", []edit{{coreGo, "if !c.cfg.Hazards.KeepBallotOnMembers {", "if false {"}}},
+	{"records that are not written yet count as readable", []edit{{coreGo, "if len(c.out.unsaved) > 0 {", "if false {"}}},
+	{"the last value of a batch is not executed", []edit{{executeGo,
+		"for x.next < len(x.entries) {", "for x.next < max(min(1, len(x.entries)), len(x.entries)-1) {"}}},
+	{"a restart executes the newest record, which may be undecided", []edit{{recoverGo,
+		"for i := from; i < s.Instance; i++ {", "for i := from; i <= s.Instance; i++ {"}}},
+	{"a change of the members by an old version counts", []edit{{systemGo, "if v.Version != s.v.Version {", "if false {"}}},
+	{"the cluster id of packets is not looked at", []edit{{receiveGo,
+		"own != 0 && p.Cluster != 0 && own != p.Cluster {", "own != 0 && p.Cluster != 0 && false {"}}},
+	{"the master's lease has no margin", []edit{{electionGo, "until: g.now + e.lease - leaseMargin}", "until: g.now + e.lease}"}}},
+	{"the master's lease begins when it is elected", []edit{{masterGo,
+		"m.until = bid.until", "m.until = g.now + g.election.lease - leaseMargin"}}},
+	{"an election by an old version counts", []edit{
+		{masterGo, "if op.Version != m.v.Version {", "if false {"},
+		{queueGo, "q.dropStale(g)\n\tif", "if"}}},
+	{"an election that was overtaken while it waited is repaired into the last one", []edit{{queueGo, "q.dropStale(g)\n\tif", "if"}}},
+	{"fenced nodes promise to others than the master", []edit{{receiveGo,
+		"return g.cfg.Fence && g.now < g.master.until && id != g.master.v.Master", "return false"}}},
+	{"a reader asks nobody but itself", []edit{{readGo,
+		"if len(r.round.heard) < g.system.peers.Quorum() {", "if len(r.round.heard) < 1 {"}}},
+	{"who answers a reader keeps quiet about its vote", []edit{{readGo,
+		"!accepted.IsNull() || g.core.Chosen() != nil {", "false && !accepted.IsNull() {"}}},
+	{"records are written and not synced", []edit{{vfileDir + "write.go", "if st.err != nil || !st.sync {", "if st.err != nil || true {"}}},
+	{"the checksum of a record is not verified when it is read", []edit{
+		{vfileDir + "read.go", "crc != loc.crc {", "crc != loc.crc && false {"},
+		{vfileDir + "read.go", "!e.matches(instance, buf) {", "!e.matches(instance, buf) && false {"}}},
+}
