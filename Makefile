@@ -10,7 +10,7 @@ BUDGET    ?= 60s
 ROUNDS    ?= 200
 
 # Packages in which goroutines meet.
-RACE = ./phxpaxos/... ./plugin/...
+RACE = ./phxpaxos ./phxpaxos/group ./phxpaxos/network/... ./phxpaxos/paxos ./phxpaxos/storage/... ./phxpaxos/timer ./phxpaxos/waitlock ./plugin/...
 
 .DEFAULT_GOAL := help
 
