@@ -66,7 +66,7 @@ func TestExplorerFinds(t *testing.T) {
 			t.Logf("\n%s", trace)
 
 			sound := f.exploreBounds
-			sound.hazards, sound.fault = Hazards{}, faultNone
+			sound.hazards, sound.fault, sound.strict = Hazards{}, faultNone, true
 			if sound.nodes == 3 { // five nodes are explored in the full run
 				exploreClean(t, sound)
 			}

@@ -74,10 +74,10 @@ type exploreRun struct {
 const exploreShortest = 4 // of exploreSmall, for -short
 
 var exploreSmall = []exploreRun{
-	{"one instance, all crash", exploreBounds{nodes: 3, instances: 1, tries: 1, strict: true,
-		prepares: perNode{1, 1}, crashes: perNode{1, 1, 1}, crashTotal: 3}},
-	{"one instance, two prepares", exploreBounds{nodes: 3, instances: 1, tries: 1, strict: true,
-		prepares: perNode{2, 1}, crashes: perNode{1}, crashTotal: 1, eager: eagerNodes{2: true}}},
+	{"one instance, one crashes", exploreBounds{nodes: 3, instances: 1, tries: 1, strict: true,
+		prepares: perNode{1, 1}, crashes: perNode{1, 1, 1}, crashTotal: 1}},
+	{"one instance, three prepares", exploreBounds{nodes: 3, instances: 1, tries: 1, strict: true,
+		prepares: perNode{2, 1}, eager: eagerNodes{2: true}}},
 	{"two instances", exploreBounds{nodes: 3, instances: 2, tries: 1, strict: true, prepares: perNode{1, 1}}},
 	{"two instances, a proposer crashes", exploreBounds{nodes: 3, instances: 2, tries: 1, strict: true,
 		prepares: perNode{1, 1}, crashes: perNode{1}, crashTotal: 1, eager: eagerNodes{2: true}}},

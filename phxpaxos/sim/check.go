@@ -61,10 +61,11 @@ func newChecks(r *reporter, group int, ids []nodeid.ID, members nodeSet) *checks
 		reads:   &readCheck{r: r, group: group},
 	}
 	c.log = newLogCheck(r, group, c.votes)
+	promises := map[paxos.Ballot]nodeSet{}
 	for n, id := range ids {
-		c.disk = append(c.disk, newDiskCheck(r, group, n, id))
+		c.disk = append(c.disk, newDiskCheck(r, group, n, id, promises))
 	}
-	c.sends = newSendCheck(r, group, ids, c.disk, c.votes)
+	c.sends = newSendCheck(r, group, ids, c.disk, c.votes, promises)
 	return c
 }
 

@@ -30,6 +30,8 @@ type diskCheck struct {
 	any     bool
 
 	states map[ballotState]struct{} // what was durable at some time
+
+	promises map[paxos.Ballot]nodeSet // of the group: who has promised a ballot durably
 }
 
 // ballotState is what a record says about ballots.
@@ -47,8 +49,8 @@ type issuedRecord struct {
 	sync     bool
 }
 
-func newDiskCheck(r *reporter, group, node int, id nodeid.ID) *diskCheck {
-	return &diskCheck{r: r, group: group, node: node, id: id,
+func newDiskCheck(r *reporter, group, node int, id nodeid.ID, promises map[paxos.Ballot]nodeSet) *diskCheck {
+	return &diskCheck{r: r, group: group, node: node, id: id, promises: promises,
 		durable: map[uint64]issuedRecord{}, maybe: map[uint64][]uint64{}, states: map[ballotState]struct{}{}}
 }
 
@@ -98,6 +100,9 @@ func (c *diskCheck) written(n int) (votes []issuedRecord) {
 func (c *diskCheck) settle(r issuedRecord) {
 	if c.promise.Less(r.promised) {
 		c.promise = r.promised
+	}
+	if set := c.promises[r.promised]; !set.has(c.node) {
+		c.promises[r.promised] = set | 1<<c.node
 	}
 	c.durable[r.instance] = r
 	c.states[ballotState{r.instance, r.promised, r.accepted}] = struct{}{}

@@ -13,6 +13,8 @@ import (
 //   - P4: a ballot is durable at its owner before a peer hears of it, every
 //     prepare round has a ballot of its own, and under one ballot an instance
 //     is offered one value.
+//   - P7: what is offered is offered under a ballot that a quorum of the
+//     members in force at the instance has promised, durably.
 //   - A success or a learned value is sent only when a quorum has it.
 type sendCheck struct {
 	r     *reporter
@@ -21,8 +23,9 @@ type sendCheck struct {
 	disk  []*diskCheck
 	votes *voteCheck
 
-	offered map[ballotAt]uint64 // hash of the value in the accepts sent
-	prepare []prepareRound      // by node, the newest
+	promises map[paxos.Ballot]nodeSet
+	offered  map[ballotAt]uint64 // hash of the value in the accepts sent
+	prepare  []prepareRound      // by node, the newest
 }
 
 type prepareRound struct {
@@ -31,8 +34,8 @@ type prepareRound struct {
 	turn     uint64 // of the node's group; one round is sent in one turn
 }
 
-func newSendCheck(r *reporter, group int, ids []nodeid.ID, disk []*diskCheck, votes *voteCheck) *sendCheck {
-	return &sendCheck{r: r, group: group, ids: ids, disk: disk, votes: votes,
+func newSendCheck(r *reporter, group int, ids []nodeid.ID, disk []*diskCheck, votes *voteCheck, promises map[paxos.Ballot]nodeSet) *sendCheck {
+	return &sendCheck{r: r, group: group, ids: ids, disk: disk, votes: votes, promises: promises,
 		offered: map[ballotAt]uint64{}, prepare: make([]prepareRound, len(ids))}
 }
 
@@ -88,6 +91,10 @@ func (c *sendCheck) fresh(node int, m *paxos.Message, turn uint64) {
 
 func (c *sendCheck) oneValue(node int, m *paxos.Message) {
 	at := ballotAt{m.Instance, paxos.Ballot{Number: m.Ballot.Number, Node: c.ids[node]}}
+	if members := c.votes.model.members(m.Instance); (c.promises[at.ballot] & members).size() < members.quorum() {
+		c.r.fail("offers are backed by promises (P7)", "group %d: node %d offers a value at instance %d under %v, which %v have promised; the members are %v",
+			c.group, node, m.Instance, at.ballot, c.promises[at.ballot], members)
+	}
 	h := bytesHash(m.Value)
 	if was, ok := c.offered[at]; ok && was != h {
 		c.r.fail("one value per ballot", "group %d: node %d offers a second value for instance %d under %v",

@@ -172,9 +172,20 @@ func TestChecksNotice(t *testing.T) {
 				m := paxos.Message{Kind: paxos.Prepare, Ballot: b.ballot(2, 0)}
 				b.sends.sent(0, b.ids[1], &m, 2)
 			}},
+		{"a value is offered without promises", "offers are backed by promises (P7)",
+			func(b *bench) {
+				b.promise(0, 0, b.ballot(2, 0))
+				b.promise(1, 0, b.ballot(2, 0))
+				b.send(0, 1, paxos.Message{Kind: paxos.Accept, Ballot: b.ballot(2, 0), Value: []byte("x")})
+				b.promise(0, 0, b.ballot(3, 0))
+			},
+			func(b *bench) {
+				b.send(0, 1, paxos.Message{Kind: paxos.Accept, Ballot: b.ballot(3, 0), Value: []byte("x")})
+			}},
 		{"two values are offered under a ballot", "one value per ballot",
 			func(b *bench) {
 				b.promise(0, 0, b.ballot(2, 0))
+				b.promise(1, 0, b.ballot(2, 0))
 				b.send(0, 1, paxos.Message{Kind: paxos.Accept, Ballot: b.ballot(2, 0), Value: []byte("x")})
 				b.send(0, 2, paxos.Message{Kind: paxos.Accept, Ballot: b.ballot(2, 0), Value: []byte("x")})
 			},

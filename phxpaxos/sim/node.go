@@ -103,6 +103,9 @@ func (n *node) boot() {
 	n.clock = clock{boot: w.now, base: time.Duration(w.randSched.Int64N(int64(time.Hour))), ppm: 0}
 	if w.plan.drift > 0 {
 		n.clock.ppm = w.randSched.Int64N(2*w.plan.drift+1) - w.plan.drift
+		if w.plan.world.master { // leases are tried where it hurts
+			n.clock.ppm = pick(w.randSched, n.clock.ppm, w.plan.drift, -w.plan.drift)
+		}
 	}
 	w.stats.Boots++
 	w.tracef(n.name, "starts")

@@ -107,7 +107,7 @@ func (p *Plan) drawMasters(r *rand.Rand) {
 	x.master, x.fence, x.change = true, r.IntN(2) == 0, r.IntN(3) == 0
 	x.lease = pick(r, time.Second, time.Second, 1500*time.Millisecond, 3*time.Second)
 	limit := driftLimit(x.lease)
-	p.drift = min(p.drift, limit)
+	p.drift = pick(r, limit, min(p.drift, limit))
 	for i := range p.Faults {
 		if f := &p.Faults[i]; f.Kind == Drift {
 			f.X = f.X * limit / 50000

@@ -46,11 +46,11 @@ func (p *proof) probe(node, group int) {
 		return
 	}
 	n := p.w.nodes[node]
-	if n.state == dead || !p.votes(n, group) && p.any[group] {
+	if n.state == dead {
 		return
 	}
 	again := event{at: p.w.now + proofPoll, kind: evProbe, node: int16(node), group: int16(group)}
-	if n.state != up {
+	if n.state != up || !p.votes(n, group) && p.any[group] { // it may still be taken in
 		p.w.events.push(again)
 		return
 	}

@@ -91,7 +91,7 @@ func editIndex(t *testing.T, dir string, edit func(db *leveldb.DB) error) {
 
 func key(instance uint64) []byte { return binary.LittleEndian.AppendUint64(nil, instance) }
 
-// tailRecord writes bytes behind the last record of the current file.
+// writeTail writes bytes behind the last record of the current file.
 func writeTail(t *testing.T, dir string, tail []byte) (file string, offset int64) {
 	t.Helper()
 	s, err := logdir.ReadSurvey(filepath.Join(dir, "g0"))
@@ -119,8 +119,7 @@ func remove(t *testing.T, dir string, names ...string) {
 	}
 }
 
-// rewrite replaces the data of a record by other data of the same length,
-// with its checksums, so that only what it says is wrong.
+// rewriteSidecar makes the sidecar's entry of a record right again.
 func rewriteSidecar(t *testing.T, dir string, rec vfile.Record) {
 	t.Helper()
 	name := filepath.Join(dir, "g0", logdir.SidecarName(0))
@@ -269,6 +268,12 @@ var damages = []damage{
 	}, exitDamaged, "record"},
 	{"bit in meta", func(t *testing.T, dir string) (string, int64) {
 		flip(t, filepath.Join(dir, "g0/vfile/meta"), 0)
+		return "g0/vfile/meta", 0
+	}, exitSuspicious, "meta"},
+	{"meta cut", func(t *testing.T, dir string) (string, int64) {
+		if err := os.Truncate(filepath.Join(dir, "g0/vfile/meta"), 6); err != nil {
+			t.Fatal(err)
+		}
 		return "g0/vfile/meta", 0
 	}, exitSuspicious, "meta"},
 	{"meta names an older file", func(t *testing.T, dir string) (string, int64) {

@@ -41,8 +41,8 @@
 // A record that this library wrote has a CRC-32C in the sidecar; one that an
 // original node wrote has only the original's checksum, of every 8th byte, in
 // the index, and the report says how many there are: in these a flipped bit
-// elsewhere is not found. A record that was replaced by a newer one of the
-// same instance, and has no CRC-32C, has no checksum at all.
+// elsewhere is not found. A record without a CRC-32C that was replaced by a newer
+// one of its instance, or trimmed from the index, has no checksum at all.
 //
 // Each group has a cluster id of its own, made at random when it was created.
 // So different ids in two groups are right, and equal ones are suspicious. An

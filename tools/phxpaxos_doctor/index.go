@@ -16,7 +16,9 @@ func (c *groupCheck) openIndex() error {
 		return fmt.Errorf("%s: %w", c.path, err)
 	}
 	for _, f := range faults {
-		if f.Tail {
+		if f.Tail && c.rep.Closed {
+			c.at(Damaged, "index", f.File, f.Offset, "%s, though the store was closed in order; what was written there is dropped, and it may be a variable", f.Why)
+		} else if f.Tail {
 			c.at(Suspicious, "index", f.File, f.Offset, "%s, and nothing whole follows: this is what a crash leaves", f.Why)
 		} else {
 			c.at(Damaged, "index", f.File, f.Offset, "%s; LevelDB drops what was written there, also variables", f.Why)

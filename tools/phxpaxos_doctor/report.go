@@ -54,7 +54,7 @@ func (f Finding) Where() string {
 type Checksums struct {
 	Full    uint64 `json:"crc32c"`  // every byte, by the sidecar
 	Sampled uint64 `json:"sampled"` // every 8th byte, by the index
-	None    uint64 `json:"none"`    // none: replaced by a newer record, or not indexed yet
+	None    uint64 `json:"none"`    // none: replaced by a newer record, trimmed, or not indexed yet
 	Chained uint64 `json:"chained"` // values that continue the chain of values
 }
 

@@ -54,6 +54,9 @@ func (c *groupCheck) checkMeta() {
 		c.at(Suspicious, "meta", logdir.MetaName, 0, "its %d bytes do not match their checksum; the next start takes the newest file, %d.f, as the current one", s.MetaBytes, s.Current())
 		return
 	}
+	if s.MetaBytes > 0 && s.MetaBytes < 8 {
+		c.at(Suspicious, "meta", logdir.MetaName, 0, "it has %d bytes instead of 8, so that nothing vouches for file %d, which it names", s.MetaBytes, s.Meta)
+	}
 	if n := len(s.Files); n > 0 && s.Files[n-1] > s.Meta {
 		c.at(Damaged, "meta", logdir.MetaName, 0, "it names file %d, but there is %d.f", s.Meta, s.Files[n-1])
 	}

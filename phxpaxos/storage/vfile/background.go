@@ -196,8 +196,8 @@ func (g *group) checkpointAt(s snapshot, clean bool) error {
 	if s.v == nil {
 		return fmt.Errorf("current value file of %s is gone: %w", g.dir, storage.ErrDamaged)
 	}
-	if err := s.v.f.SyncData(); err != nil {
-		return fmt.Errorf("sync %s: %w", valueName(s.v.id), err)
+	if err := s.v.sync(); err != nil {
+		return err
 	}
 	if err := s.v.side.prove(s.end); err != nil {
 		return err

@@ -188,12 +188,12 @@ func (g *group) syncStaged() {
 	if st.err != nil || !st.sync {
 		return
 	}
-	err := g.cur.f.SyncData()
+	err := g.cur.sync()
 	if err == nil {
 		err = g.cur.side.prove(st.off)
 	}
 	if err != nil {
-		g.stagingFailed(fmt.Errorf("sync %s: %w", valueName(g.cur.id), err))
+		g.stagingFailed(err)
 	}
 }
 

@@ -1,8 +1,6 @@
 package vfile
 
 import (
-	"fmt"
-
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 )
 
@@ -70,9 +68,8 @@ func (g *group) zeroAhead() {
 		}
 		at += n
 	}
-	if err := v.f.SyncData(); err != nil {
-		// The kernel reports a lost page once; it may have been a record's.
-		g.fail(fmt.Errorf("sync %s: %w", valueName(v.id), err))
+	if err := v.sync(); err != nil {
+		g.fail(err) // records may have been lost with the zeros
 		return
 	}
 	g.zeroed.Store(to)
