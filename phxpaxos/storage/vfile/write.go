@@ -283,6 +283,10 @@ func (g *group) rotate() error {
 	if st.err != nil {
 		return st.err
 	}
+	// Later checkpoints sync the checksums of later files only.
+	if _, err := g.cur.side.sync(); err != nil {
+		return err
+	}
 	id := g.cur.id + 1
 	if err := writeMeta(g.opts.FS, g.dir, id); err != nil {
 		return fmt.Errorf("write meta: %w", err)
