@@ -46,8 +46,8 @@ func TestSeeds(t *testing.T) {
 func TestTurnedBits(t *testing.T) {
 	for _, o := range []Options{{}, {Plain: true}} {
 		var sum Stats
-		for seed := uint64(1); seed <= 12; seed++ {
-			p := NewPlan(seed, 3, 1)
+		for seed := uint64(1); seed <= 8; seed++ {
+			p := NewPlanOf(Static, seed, 3, 1)
 			p.Chaos = 12 * time.Second
 			p.load.think, p.load.burst, p.load.large, p.load.clients = 5*time.Millisecond, 1, 0, 6
 			p.net.delayMean, p.disk.writeMean = 100*time.Microsecond, 50*time.Microsecond
@@ -92,7 +92,7 @@ func TestSwitchedOffRules(t *testing.T) {
 	for _, h := range []paxos.Hazards{{LearnLowersPromise: true}, {RepeatBatch: true}} {
 		found := false
 		for seed := uint64(1); seed <= 100 && !found; seed++ {
-			found = Run(NewPlan(seed, 3, 1), Options{Hazards: h}).Violation != nil
+			found = Run(NewPlanOf(Static, seed, 3, 1), Options{Hazards: h}).Violation != nil
 		}
 		if !found {
 			t.Errorf("100 seeds found nothing wrong with %+v", h)
@@ -105,7 +105,7 @@ func TestSwitchedOffRules(t *testing.T) {
 func TestShrink(t *testing.T) {
 	o := Options{Hazards: paxos.Hazards{RepeatBatch: true}}
 	for seed := uint64(1); seed <= 100; seed++ {
-		p := NewPlan(seed, 3, 1)
+		p := NewPlanOf(Static, seed, 3, 1)
 		res := Run(p, o)
 		if res.Violation == nil || len(p.Faults) < 4 {
 			continue
@@ -117,7 +117,7 @@ func TestShrink(t *testing.T) {
 		if len(remaining(short)) >= len(p.Faults) {
 			t.Errorf("seed %d: all of %d faults are left", seed, len(p.Faults))
 		}
-		again := NewPlan(seed, 3, 1)
+		again := NewPlanOf(Static, seed, 3, 1)
 		again.Skip = short.Skip
 		if err := again.Without(short.without...); err != nil {
 			t.Fatal(err)

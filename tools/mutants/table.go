@@ -51,8 +51,9 @@ var mutants = []mutant{
 		{masterGo, "if op.Version != m.v.Version {", "if false {"},
 		{queueGo, "q.dropStale(g)\n\tif", "if"}}},
 	{"an election that was overtaken while it waited is repaired into the last one", []edit{{queueGo, "q.dropStale(g)\n\tif", "if"}}},
-	{"fenced nodes promise to others than the master", []edit{{receiveGo,
-		"return g.cfg.Fence && g.now < g.master.until && id != g.master.v.Master", "return false"}}},
+	{"nodes of a fenced group finish what the master began", []edit{
+		{receiveGo, "return g.cfg.Fence && g.now < g.master.until && id != g.master.v.Master", "return false"},
+		{electionGo, "return g.cfg.Fence && g.master.v.Master != g.cfg.Me && g.now < g.master.until", "return false"}}},
 	{"a reader asks nobody but itself", []edit{{readGo,
 		"if len(r.round.heard) < g.system.peers.Quorum() {", "if len(r.round.heard) < 1 {"}}},
 	{"who answers a reader keeps quiet about its vote", []edit{{readGo,
