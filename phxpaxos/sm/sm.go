@@ -52,14 +52,16 @@ type StateMachine interface {
 	Execute(e Entry) (result []byte, err error)
 }
 
-// Checkpointer is implemented by a state machine whose state is durable.
+// BatchExecutor is implemented by a state machine for which one call with many
+// entries is cheaper than many calls, such as one in another process or one
+// that syncs. ExecuteBatch is then called instead of Execute.
 //
-// CheckpointInstance returns the highest instance of group that the durable
-// state includes completely, or NoCheckpoint. It is called often, by any
-// goroutine. When a node starts, the state machine is given the instances
-// behind it again; the log below it may be cleaned.
-type Checkpointer interface {
-	CheckpointInstance(group int) uint64
+// It executes entries, all of one group and one instance, in their order, and
+// appends one result for each that it executed to results[:0]. With an error
+// it returns the results of those before the one that failed; they count as
+// executed and are not given again, the rest is.
+type BatchExecutor interface {
+	ExecuteBatch(entries []Entry, results [][]byte) ([][]byte, error)
 }
 
 // BeforeProposer is implemented by a state machine that may replace a value
