@@ -210,6 +210,37 @@ func TestHandingOver(t *testing.T) {
 	}
 }
 
+// A master that is to hand over while its renewal is under way, and hears then
+// that another node was elected long since, must not depose that one: its
+// lease runs, and it would say that it is master along with the next one.
+// (Simulator, seed 6980 of masters.)
+func TestHandingOverDeposesNobodyElse(t *testing.T) {
+	c := newCluster(t, 3, withMaster)
+	c.pass(2 * time.Second)
+	old := c.masters()[0]
+	gone := c.nodes[old].id
+	c.drop = func(p packet) bool { return p.from == gone || p.to == gone }
+	c.propose(old, "the renewal waits behind it")
+	for c.nodes[old].g.election.bid == nil {
+		c.pass(10 * time.Millisecond)
+	}
+	tk := &Ticket{}
+	c.nodes[old].g.HandMaster(tk, nodeid.None)
+	for len(c.masters()) == 0 {
+		c.pass(10 * time.Millisecond)
+	}
+	next := c.masters()
+	c.drop = nil
+	for end := c.now + 3*time.Second; c.now < end; c.pass(time.Millisecond) {
+		if m := c.masters(); !slices.Equal(m, next) {
+			t.Fatalf("masters %v, were %v", m, next)
+		}
+	}
+	if tk.Err != ErrMasterChanged {
+		t.Errorf("handing over: %v", tk.Err)
+	}
+}
+
 func TestFencedGroup(t *testing.T) {
 	c := newCluster(t, 3, func(cfg *Config) { withMaster(cfg); cfg.Fence = true })
 	c.pass(2 * time.Second)

@@ -51,6 +51,8 @@ var mutants = []mutant{
 		{masterGo, "if op.Version != m.v.Version {", "if false {"},
 		{queueGo, "q.dropStale(g)\n\tif", "if"}}},
 	{"an election that was overtaken while it waited is repaired into the last one", []edit{{queueGo, "q.dropStale(g)\n\tif", "if"}}},
+	{"a hand-over that waited deposes whoever was elected meanwhile", []edit{{electionGo,
+		"if g.master.v.Master != g.cfg.Me {\n\t\tt := e.handing", "if false {\n\t\tt := e.handing"}}},
 	{"nodes of a fenced group finish what the master began", []edit{
 		{receiveGo, "return g.cfg.Fence && g.now < g.master.until && id != g.master.v.Master", "return false"},
 		{electionGo, "return g.cfg.Fence && g.master.v.Master != g.cfg.Me && g.now < g.master.until", "return false"}}},
