@@ -1,6 +1,7 @@
 package group
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,6 +27,7 @@ type executor struct {
 	entries []wire.BatchEntry // of the instance
 	tickets []*Ticket         // of the own batch, by index
 	next    int               // entries before it are executed
+	many    many              // of stepMany
 
 	retryAt time.Duration // a state machine failed, try again then; 0 if none did
 	pause   time.Duration
@@ -52,23 +54,20 @@ func (x *executor) run(g *Group, c *paxos.Chosen) bool {
 		x.tickets, x.own = tickets, tickets != nil || g.queue.current.active
 	}
 	for x.next < len(x.entries) {
-		result, outcome, err := x.apply(g, c.Instance, x.next, false)
-		if err != nil && g.internal(x.entries[x.next].SM) {
+		err := x.step(g, c.Instance, false)
+		switch {
+		case err == nil:
+			continue
+		case g.internal(x.entries[x.next].SM):
 			// The storage refuses writes after a failure; trying again is for
 			// whoever opens it anew.
 			g.stop(fmt.Errorf("%w: %w", paxos.ErrSave, err))
-			return false
-		}
-		if err != nil {
+		case errors.Is(err, errResults):
+			g.stop(err)
+		default:
 			x.failed(g, c.Instance, err)
-			return false
 		}
-		if t := x.ticket(x.next); t != nil {
-			t.Instance, t.Index, t.Result, t.executed = c.Instance, x.next, result, true
-			x.tickets[x.next] = nil
-			g.finish(t, outcome)
-		}
-		x.next++
+		return false
 	}
 	g.teach.relay(g, c) // nobody hears of a value from here before it is executed here
 	if x.own {
@@ -104,27 +103,49 @@ func (x *executor) begin(value []byte) {
 	}
 }
 
-// apply executes one entry. outcome is what its proposer is told; err means
-// that it has to be tried again.
-func (x *executor) apply(g *Group, instance uint64, i int, replay bool) (result []byte, outcome, err error) {
-	e := &x.entries[i]
+// step executes the next entry, or the entries from there on that one call of
+// their state machine takes. next is behind what is done also when there is an
+// error, which means that the rest has to be tried again.
+func (x *executor) step(g *Group, instance uint64, replay bool) error {
+	e := &x.entries[x.next]
 	switch {
 	case e.SM == sm.None:
-		return nil, nil, nil
+		x.done(g, instance, nil, nil)
+		return nil
 	case g.internal(e.SM):
-		outcome, err = g.applyInternal(e.SM, instance, e.Value, x.ticket(i))
-		return nil, outcome, err
+		outcome, err := g.applyInternal(e.SM, instance, e.Value, x.ticket(x.next))
+		if err == nil {
+			x.done(g, instance, nil, outcome)
+		}
+		return err
 	}
 	m := x.machine(e.SM)
 	if m == nil {
-		return nil, nil, fmt.Errorf("%w: %d in group %d, needed by instance %d", ErrNoStateMachine, e.SM, g.cfg.Index, instance)
+		return fmt.Errorf("%w: %d in group %d, needed by instance %d", ErrNoStateMachine, e.SM, g.cfg.Index, instance)
 	}
 	if instance < x.covered && covers(m, g.cfg.Index, instance) {
-		return nil, nil, nil
+		x.done(g, instance, nil, nil)
+		return nil
 	}
-	result, err = m.Execute(sm.Entry{Group: g.cfg.Index, Instance: instance, Index: i,
-		Last: x.last(i), Replay: replay, Value: e.Value})
-	return result, nil, err
+	if b, ok := m.(sm.BatchExecutor); ok {
+		return x.stepMany(g, b, instance, replay)
+	}
+	result, err := m.Execute(sm.Entry{Group: g.cfg.Index, Instance: instance, Index: x.next,
+		Last: x.last(x.next), Replay: replay, Value: e.Value})
+	if err == nil {
+		x.done(g, instance, result, nil)
+	}
+	return err
+}
+
+// done takes note that the next entry is executed, and tells its proposer.
+func (x *executor) done(g *Group, instance uint64, result []byte, outcome error) {
+	if t := x.ticket(x.next); t != nil {
+		t.Instance, t.Index, t.Result, t.executed = instance, x.next, result, true
+		x.tickets[x.next] = nil
+		g.finish(t, outcome)
+	}
+	x.next++
 }
 
 // covers reports whether m's durable state includes the instance already.

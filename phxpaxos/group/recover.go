@@ -179,8 +179,12 @@ func (g *Group) replay(from uint64, s *paxos.State) error {
 func (g *Group) replayOne(instance uint64, value []byte) error {
 	g.exec.begin(value)
 	defer func() { g.exec.active, g.exec.next = false, 0 }()
-	for i := range g.exec.entries {
-		if _, _, err := g.exec.apply(g, instance, i, true); err != nil {
+	for g.exec.next < len(g.exec.entries) {
+		err := g.exec.step(g, instance, true)
+		if errors.Is(err, errResults) {
+			err = fmt.Errorf("%w: %w", ErrGroupFailed, err)
+		}
+		if err != nil {
 			return fmt.Errorf("group %d: replay instance %d: %w", g.cfg.Index, instance, err)
 		}
 	}

@@ -82,3 +82,26 @@ func (m *machine) Execute(e sm.Entry) ([]byte, error) {
 	}
 	return result, nil
 }
+
+// batchMachine is a machine that takes several entries at once.
+type batchMachine struct{ *machine }
+
+// shaped is the machine as a group gets it.
+func (m *machine) shaped(many bool) sm.StateMachine {
+	if many {
+		return batchMachine{m}
+	}
+	return m
+}
+
+// ExecuteBatch applies operations up to the first that fails.
+func (m batchMachine) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, error) {
+	for _, e := range entries {
+		result, err := m.Execute(e)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, result)
+	}
+	return results, nil
+}

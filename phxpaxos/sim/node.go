@@ -239,7 +239,7 @@ func (m *member) config(chance group.Rand) group.Config {
 	x := &w.plan.world
 	return group.Config{
 		Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: m.configured(), Following: m.n.following,
-		StateMachines: []sm.StateMachine{m.machine}, Rand: chance, PacketCRC: w.plan.crc,
+		StateMachines: []sm.StateMachine{m.machine.shaped(w.plan.load.executeMany)}, Rand: chance, PacketCRC: w.plan.crc,
 		BatchCountMax: w.plan.load.batchMax, BatchBytesMax: 512000, BatchDelay: w.plan.load.batchDelay,
 		ValueBytesMax: 10 << 20, Hazards: w.hazards,
 		UseMembers: x.members, UseMaster: x.master && m.n.role != stranger, MasterLease: x.lease, Fence: x.fence && m.n.role != stranger,

@@ -106,6 +106,7 @@ type loadPlan struct {
 	executeFails int // per ten thousand executions that fail
 	batchMax     int
 	batchDelay   time.Duration
+	executeMany  bool // state machines take several entries at once
 }
 
 // bytesMax is more than any record of this load takes.
@@ -151,7 +152,8 @@ const (
 	streamMedium // + node<<20
 	streamGroup  // + node*groups + group + life<<20
 
-	streamWorld = 1 << 60
+	streamWorld   = 1 << 60
+	streamMachine = 1<<60 + 1
 )
 
 func stream(seed uint64, n uint64) *rand.Rand {
@@ -199,6 +201,7 @@ func NewPlanOf(kind Kind, seed uint64, nodes, groups int) Plan {
 		batchMax:     pick(r, 1, 5, 100), batchDelay: pick(r, 0, 0, 2*time.Millisecond, 20*time.Millisecond),
 	}
 	p.Faults = drawFaults(r, &p)
+	p.load.executeMany = stream(seed, streamMachine).IntN(2) == 0
 	p.drawWorld(kind)
 	return p
 }

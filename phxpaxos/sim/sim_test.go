@@ -89,13 +89,29 @@ func TestSameSeedSameRun(t *testing.T) {
 // TestSwitchedOffRules: the random runs notice as well when a safety rule is
 // missing, not only the scenarios that aim at it.
 func TestSwitchedOffRules(t *testing.T) {
-	for _, h := range []paxos.Hazards{{LearnLowersPromise: true}, {RepeatBatch: true}} {
+	for _, h := range []paxos.Hazards{{LearnLowersPromise: true}} {
 		found := false
 		for seed := uint64(1); seed <= 100 && !found; seed++ {
 			found = Run(NewPlanOf(Static, seed, 3, 1), Options{Hazards: h}).Violation != nil
 		}
 		if !found {
 			t.Errorf("100 seeds found nothing wrong with %+v", h)
+		}
+	}
+}
+
+// TestRepeatedBatches: hazard H5 shows with state machines of both shapes.
+func TestRepeatedBatches(t *testing.T) {
+	for _, many := range []bool{false, true} {
+		found, drawn := false, false
+		for seed := uint64(1); seed <= 100 && !found; seed++ {
+			p := NewPlanOf(Static, seed, 3, 1)
+			drawn = drawn || p.load.executeMany == many
+			p.load.executeMany = many
+			found = Run(p, Options{Hazards: paxos.Hazards{RepeatBatch: true}}).Violation != nil
+		}
+		if !found || !drawn {
+			t.Errorf("many at once %v: found %v, drawn %v", many, found, drawn)
 		}
 	}
 }
