@@ -350,6 +350,14 @@ func (l *loop) finish(t *group.Ticket) {
 	l.complete = append(l.complete, p)
 }
 
+// wakeOnRewind lets a state machine that falls back wake the goroutine, which
+// then asks it.
+func (l *loop) wakeOnRewind(m sm.StateMachine) {
+	if r, ok := m.(sm.Rewinder); ok {
+		r.OnRewind(l.index, func() { l.inbox.ring(true) })
+	}
+}
+
 // wakeCallers gives the proposals that have ended back.
 func (l *loop) wakeCallers() {
 	for i, p := range l.complete {

@@ -194,6 +194,9 @@ func (n *Node) makeLoops(opts *Options, open openFunc) error {
 			now: n.now, open: open, gate: gate,
 		}
 		l.init(packetsMax, bytesMax)
+		for _, m := range opts.machines(i) {
+			l.wakeOnRewind(m)
+		}
 		n.loops[i] = l
 	}
 	return nil
@@ -294,7 +297,12 @@ func (n *Node) addStateMachine(m sm.StateMachine, groupIndex int) error {
 		return err
 	}
 	added := false
-	if err := l.do(func(g machine) { added = g.AddStateMachine(m) }); err != nil {
+	err = l.do(func(g machine) {
+		if added = g.AddStateMachine(m); added {
+			l.wakeOnRewind(m)
+		}
+	})
+	if err != nil {
 		return err
 	}
 	if !added {

@@ -159,7 +159,9 @@ const (
 	GroupFailed    // the group stopped with Err
 	ReadDrive      // a reader drives an undecided instance with an empty value
 	MembersChange  // the membership changed; Number nodes vote, Instance set it
-	Replay         // the log is replayed at start; Number instances of Size remain
+	Replay         // the log is replayed; Number instances of Size remain
+	RewindBegin    // state machine Number fell back and is given the log again from Instance, Size instances
+	RewindEnd      // it has what it had before; Took since it fell back
 
 	kindEnd
 )
@@ -298,6 +300,8 @@ var kindNames = [Kinds]struct{ name, original string }{
 	ReadDrive:              {"ReadDrive", ""},
 	MembersChange:          {"MembersChange", ""},
 	Replay:                 {"Replay", ""},
+	RewindBegin:            {"RewindBegin", ""},
+	RewindEnd:              {"RewindEnd", ""},
 }
 
 // String returns the name of the constant.

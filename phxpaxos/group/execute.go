@@ -27,7 +27,8 @@ type executor struct {
 	entries []wire.BatchEntry // of the instance
 	tickets []*Ticket         // of the own batch, by index
 	next    int               // entries before it are executed
-	many    many              // of stepMany
+	many    many
+	rewinds []rewind // the state machines that can fall back
 
 	retryAt time.Duration // a state machine failed, try again then; 0 if none did
 	pause   time.Duration
@@ -64,6 +65,8 @@ func (x *executor) run(g *Group, c *paxos.Chosen) bool {
 			g.stop(fmt.Errorf("%w: %w", paxos.ErrSave, err))
 		case errors.Is(err, errResults):
 			g.stop(err)
+		case x.interrupted(g, x.entries[x.next].SM, c.Instance, err):
+			// Its callers wait until it is back.
 		default:
 			x.failed(g, c.Instance, err)
 		}
@@ -85,22 +88,25 @@ func (x *executor) ticket(i int) *Ticket {
 	return nil
 }
 
-// begin takes a packed value apart. What cannot be taken apart has no
-// entries: it is the same on every node, and nothing happens on any of them.
 func (x *executor) begin(value []byte) {
-	x.active, x.next, x.entries = true, 0, x.entries[:0]
+	x.active, x.next, x.entries = true, 0, unpack(value, x.entries[:0])
+}
+
+// unpack takes a packed value apart and appends its entries to buf, which is
+// empty. What cannot be taken apart has no entries: it is the same on every
+// node, and nothing happens on any of them.
+func unpack(value []byte, buf []wire.BatchEntry) []wire.BatchEntry {
 	id, body, ok := wire.SplitValue(value)
 	if !ok {
-		return
+		return buf
 	}
 	if id != sm.Batch {
-		x.entries = append(x.entries, wire.BatchEntry{SM: id, Value: body})
-		return
+		return append(buf, wire.BatchEntry{SM: id, Value: body})
 	}
-	entries, err := wire.DecodeBatch(body, x.entries)
-	if err == nil {
-		x.entries = entries
+	if entries, err := wire.DecodeBatch(body, buf); err == nil {
+		return entries
 	}
+	return buf
 }
 
 // step executes the next entry, or the entries from there on that one call of
@@ -127,14 +133,15 @@ func (x *executor) step(g *Group, instance uint64, replay bool) error {
 		x.done(g, instance, nil, nil)
 		return nil
 	}
-	if b, ok := m.(sm.BatchExecutor); ok {
-		return x.stepMany(g, b, instance, replay)
+	if skip, outcome := x.skips(e.SM, instance); skip {
+		x.done(g, instance, nil, outcome)
+		return nil
 	}
-	result, err := m.Execute(sm.Entry{Group: g.cfg.Index, Instance: instance, Index: x.next,
-		Last: x.last(x.next), Replay: replay, Value: e.Value})
-	if err == nil {
+	results, err := x.many.execute(m, run{x.entries, x.next, len(x.entries), g.cfg.Index, instance, replay})
+	for _, result := range results {
 		x.done(g, instance, result, nil)
 	}
+	x.many.forget()
 	return err
 }
 
@@ -156,17 +163,6 @@ func covers(m sm.StateMachine, group int, instance uint64) bool {
 	}
 	at := c.CheckpointInstance(group)
 	return at != sm.NoCheckpoint && instance <= at
-}
-
-// last reports whether no later entry of the instance is for the same state
-// machine. Batches are mostly for one, so the search ends at once.
-func (x *executor) last(i int) bool {
-	for _, e := range x.entries[i+1:] {
-		if e.SM == x.entries[i].SM {
-			return false
-		}
-	}
-	return true
 }
 
 // failed plans the next try, and tells the callers that are left: their

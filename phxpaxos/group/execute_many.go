@@ -5,40 +5,72 @@ import (
 	"fmt"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
 
 // errResults: how many entries a state machine has executed cannot be told,
 // so going on could leave one out or repeat one. The group stops.
 var errResults = errors.New("state machine broke the contract of ExecuteBatch")
 
-// many is what stepMany uses again for every call.
+// many executes entries that one call of their state machine takes. What it
+// uses for a call it uses again for the next.
 type many struct {
 	entries []sm.Entry
 	results [][]byte
 }
 
-// stepMany executes, with one call, the next entry and those right behind it
-// that are for the same state machine.
-func (x *executor) stepMany(g *Group, m sm.BatchExecutor, instance uint64, replay bool) error {
-	first, id := x.next, x.entries[x.next].SM
-	entries := x.many.entries[:0]
-	for i := first; i < len(x.entries) && x.entries[i].SM == id; i++ {
-		entries = append(entries, sm.Entry{Group: g.cfg.Index, Instance: instance, Index: i, Replay: replay, Value: x.entries[i].Value})
+// run is what execute may execute: the entry at first, and those right behind
+// it and before end that are for the same state machine.
+type run struct {
+	entries    []wire.BatchEntry // all of the instance
+	first, end int
+	group      int
+	instance   uint64
+	replay     bool
+}
+
+// execute returns a result for each entry that was executed, also with an
+// error. They are valid until forget is called.
+func (b *many) execute(m sm.StateMachine, r run) ([][]byte, error) {
+	id := r.entries[r.first].SM
+	b.entries, b.results = b.entries[:0], b.results[:0]
+	batch, ok := m.(sm.BatchExecutor)
+	if !ok {
+		result, err := m.Execute(sm.Entry{Group: r.group, Instance: r.instance, Index: r.first,
+			Last: r.last(r.first), Replay: r.replay, Value: r.entries[r.first].Value})
+		if err == nil {
+			b.results = append(b.results, result)
+		}
+		return b.results, err
 	}
-	entries[len(entries)-1].Last = x.last(first + len(entries) - 1)
-	results, err := m.ExecuteBatch(entries, x.many.results[:0])
-	x.many.entries, x.many.results = entries, results
+	for i := r.first; i < r.end && r.entries[i].SM == id; i++ {
+		b.entries = append(b.entries, sm.Entry{Group: r.group, Instance: r.instance, Index: i, Replay: r.replay, Value: r.entries[i].Value})
+	}
+	b.entries[len(b.entries)-1].Last = r.last(r.first + len(b.entries) - 1)
+	results, err := batch.ExecuteBatch(b.entries, b.results)
+	b.results = results
 	switch n := len(results); {
-	case err == nil && n != len(entries):
-		err = fmt.Errorf("%w: state machine %d, instance %d: %d results for %d entries, and no error", errResults, id, instance, n, len(entries))
-	case err != nil && n >= len(entries):
-		err = fmt.Errorf("%w: state machine %d, instance %d: %d results for %d entries, and yet an error: %w", errResults, id, instance, n, len(entries), err)
-	default:
-		for _, result := range results {
-			x.done(g, instance, result, nil)
+	case err == nil && n != len(b.entries):
+		return nil, fmt.Errorf("%w: state machine %d, instance %d: %d results for %d entries, and no error", errResults, id, r.instance, n, len(b.entries))
+	case err != nil && n >= len(b.entries):
+		return nil, fmt.Errorf("%w: state machine %d, instance %d: %d results for %d entries, and yet an error: %w", errResults, id, r.instance, n, len(b.entries), err)
+	}
+	return results, err
+}
+
+// forget drops what was executed, so that it is not kept in memory.
+func (b *many) forget() {
+	clear(b.entries)
+	clear(b.results)
+}
+
+// last reports whether no later entry of the instance is for the same state
+// machine as entry i. Batches are mostly for one, so the search ends at once.
+func (r *run) last(i int) bool {
+	for _, e := range r.entries[i+1:] {
+		if e.SM == r.entries[i].SM {
+			return false
 		}
 	}
-	clear(entries) // what is not needed any more must not be kept in memory
-	clear(results)
-	return err
+	return true
 }

@@ -97,6 +97,7 @@ func (g *Group) Tick(now time.Duration) {
 	g.core.Tick(g.now)
 	g.queue.expire(g)
 	g.teach.tick(g)
+	g.exec.rewind(g)
 	g.settle()
 	g.election.tick(g)
 	g.reads.tick(g)
@@ -114,6 +115,11 @@ func (g *Group) Deadline() time.Duration {
 	}
 	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline, g.reads.deadline, g.election.deadline()} {
 		if d != 0 {
+			at = min(at, d)
+		}
+	}
+	for i := range g.exec.rewinds {
+		if d := g.exec.rewinds[i].deadline(g); d != 0 {
 			at = min(at, d)
 		}
 	}
@@ -145,7 +151,7 @@ func (g *Group) Flush() {
 func (g *Group) settle() {
 	for g.err == nil && g.core.Err() == nil {
 		chosen := g.core.Chosen()
-		if chosen == nil || g.now < g.exec.retryAt {
+		if chosen == nil || g.now < g.exec.retryAt || !g.exec.level() {
 			break
 		}
 		if !g.exec.run(g, chosen) {
@@ -220,7 +226,7 @@ func (g *Group) AddStateMachine(m sm.StateMachine) bool {
 	if m.ID().Reserved() || g.exec.machine(m.ID()) != nil {
 		return false
 	}
-	g.exec.machines = append(g.exec.machines, m)
+	g.exec.register(m, g.core.Instance())
 	return true
 }
 

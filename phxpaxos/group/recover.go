@@ -41,7 +41,9 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 		cfg.Timing = paxos.TimingFor(cfg.LargeMode, cfg.Following != 0)
 	}
 	g := &Group{cfg: cfg, env: env, now: now}
-	g.exec.machines = append(g.exec.machines, cfg.StateMachines...)
+	for _, m := range cfg.StateMachines {
+		g.exec.register(m, 0)
+	}
 	g.teach.init(cfg.LargeMode)
 	if err := g.system.load(g); err != nil {
 		return nil, err
@@ -181,6 +183,9 @@ func (g *Group) replayOne(instance uint64, value []byte) error {
 	defer func() { g.exec.active, g.exec.next = false, 0 }()
 	for g.exec.next < len(g.exec.entries) {
 		err := g.exec.step(g, instance, true)
+		if err != nil && g.exec.interrupted(g, g.exec.entries[g.exec.next].SM, instance, err) {
+			continue // it gets the rest, and what it lost, while the group runs
+		}
 		if errors.Is(err, errResults) {
 			err = fmt.Errorf("%w: %w", ErrGroupFailed, err)
 		}
