@@ -113,13 +113,8 @@ func (g *Group) Deadline() time.Duration {
 	if !ok {
 		at = never
 	}
-	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline, g.reads.deadline, g.election.deadline()} {
+	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.deadline(g), g.teach.deadline, g.reads.deadline, g.election.deadline()} {
 		if d != 0 {
-			at = min(at, d)
-		}
-	}
-	for i := range g.exec.rewinds {
-		if d := g.exec.rewinds[i].deadline(g); d != 0 {
 			at = min(at, d)
 		}
 	}

@@ -124,7 +124,19 @@ func (r *rewind) wait(g *Group) {
 	r.retryAt = g.now + r.pause
 }
 
-// deadline is when rewind has something to do, 0 for never.
+// deadline is when there is something to do, 0 for never.
+func (x *executor) deadline(g *Group) (at time.Duration) {
+	if x.level() { // else nothing is tried again, even if it is due
+		at = x.retryAt
+	}
+	for i := range x.rewinds {
+		if d := x.rewinds[i].deadline(g); d != 0 && (at == 0 || d < at) {
+			at = d
+		}
+	}
+	return at
+}
+
 func (r *rewind) deadline(g *Group) time.Duration {
 	switch {
 	case r.away, r.behind && g.now < r.retryAt:

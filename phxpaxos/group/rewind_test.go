@@ -245,6 +245,26 @@ func TestFailureWhileStateIsGivenAgain(t *testing.T) {
 	equal(c)
 }
 
+// A failed entry is due again while the machine is away; that must not keep
+// the group awake.
+func TestAwayWithAFailedEntry(t *testing.T) {
+	c, f := newForgetful(t)
+	history(c)
+	f.fail = func(sm.Entry) error { return errors.New("out of order") }
+	c.propose(0, "x")
+	c.run()
+	f.fail, f.gone = nil, true
+	f.die()
+	f.dieAt = "x"
+	c.pass(5 * time.Second)
+	if d := c.nodes[0].g.Deadline(); d <= c.now {
+		t.Errorf("next tick at %v, it is %v", d, c.now)
+	}
+	f.gone = false
+	c.pass(3 * time.Second)
+	equal(c)
+}
+
 func TestLostStateThatTheLogDoesNotKeep(t *testing.T) {
 	c, f := newForgetful(t)
 	history(c)

@@ -189,7 +189,7 @@ func (op *operation) finished() {
 	case t.Err == nil:
 		w.stats.Acknowledged++
 		w.digest.add(op.id ^ t.Instance<<32)
-		at := c.log.acknowledged(m.n.index, m.executed, op.id, t.Instance, t.Index)
+		at := c.log.acknowledged(m.n.index, m.reached, op.id, t.Instance, t.Index)
 		c.reads.saw(sight{min(t.Instance+1, m.g.Instance()), at + 1})
 		if len(t.Result) != 8 {
 			w.report.fail("results come back", "group %d: value %d was executed and its result is %x", m.index, op.id, t.Result)

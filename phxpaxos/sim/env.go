@@ -126,6 +126,8 @@ func (m *member) executes(e sm.Entry, id uint64) {
 		m.checks().masters.executes(m.n.index, e.Instance, id)
 	}
 	m.executed++
+	m.reached = max(m.reached, m.executed)
+	m.idle = 0
 }
 
 // checkRound: a node begins a round only among those who vote at its

@@ -200,7 +200,8 @@ type member struct {
 	timerAt  time.Duration // of the one timer event that counts, none if negative
 	flushing bool          // a flush event is under way
 	turn     uint64        // flushes of all lives
-	executed int           // entries of this life
+	executed int           // entries in the state
+	reached  int           // entries executed in this life; more than executed while the machine has fallen back
 	checked  uint64        // records below it were checked in this life
 	order    []*operation  // the open ones in the order of their calls
 	idle     int           // timers in a row that moved nothing
@@ -213,7 +214,7 @@ func (m *member) checks() *checks { return m.n.checks[m.index] }
 // open starts the group of a new life.
 func (m *member) open() error {
 	w := m.n.w
-	m.timerAt, m.flushing, m.executed, m.idle, m.lease = -1, false, 0, 0, 0
+	m.timerAt, m.flushing, m.executed, m.reached, m.idle, m.lease = -1, false, 0, 0, 0, 0
 	m.order = m.order[:0]
 	chance := stream(w.plan.Seed, streamGroup+uint64(m.n.index*w.plan.Groups+m.index)+uint64(m.n.life)<<20)
 	m.machine = &machine{chance: chance, fails: w.plan.load.executeFails, report: m.executes}
@@ -239,7 +240,7 @@ func (m *member) config(chance group.Rand) group.Config {
 	x := &w.plan.world
 	return group.Config{
 		Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: m.configured(), Following: m.n.following,
-		StateMachines: []sm.StateMachine{m.machine.shaped(w.plan.load.executeMany)}, Rand: chance, PacketCRC: w.plan.crc,
+		StateMachines: []sm.StateMachine{m.shaped()}, Rand: chance, PacketCRC: w.plan.crc,
 		BatchCountMax: w.plan.load.batchMax, BatchBytesMax: 512000, BatchDelay: w.plan.load.batchDelay,
 		ValueBytesMax: 10 << 20, Hazards: w.hazards,
 		UseMembers: x.members, UseMaster: x.master && m.n.role != stranger, MasterLease: x.lease, Fence: x.fence && m.n.role != stranger,

@@ -107,6 +107,8 @@ type loadPlan struct {
 	batchMax     int
 	batchDelay   time.Duration
 	executeMany  bool // state machines take several entries at once
+	losses       int  // per ten thousand entries at which a state machine falls back to what it saved
+	saves        int  // per ten thousand ends of instances at which it saves
 }
 
 // bytesMax is more than any record of this load takes.
@@ -154,6 +156,7 @@ const (
 
 	streamWorld   = 1 << 60
 	streamMachine = 1<<60 + 1
+	streamLoss    = 1 << 61 // + node*groups + group + life<<20
 )
 
 func stream(seed uint64, n uint64) *rand.Rand {
@@ -201,9 +204,17 @@ func NewPlanOf(kind Kind, seed uint64, nodes, groups int) Plan {
 		batchMax:     pick(r, 1, 5, 100), batchDelay: pick(r, 0, 0, 2*time.Millisecond, 20*time.Millisecond),
 	}
 	p.Faults = drawFaults(r, &p)
-	p.load.executeMany = stream(seed, streamMachine).IntN(2) == 0
+	p.drawMachines()
 	p.drawWorld(kind)
 	return p
+}
+
+// drawMachines draws what state machines are like, from a stream of chance of
+// its own.
+func (p *Plan) drawMachines() {
+	r := stream(p.Seed, streamMachine)
+	p.load.executeMany = r.IntN(2) == 0
+	p.load.losses, p.load.saves = pick(r, 0, 0, 20, 100), pick(r, 0, 100, 3000)
 }
 
 // drawFaults draws which kinds occur, how densely, and then each of them.

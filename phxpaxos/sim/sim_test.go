@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	paxosevent "github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 )
 
@@ -113,6 +114,27 @@ func TestRepeatedBatches(t *testing.T) {
 		if !found || !drawn {
 			t.Errorf("many at once %v: found %v, drawn %v", many, found, drawn)
 		}
+	}
+}
+
+// TestLostMemory: state machines that fall back get everything again, also
+// those that save nothing; the checks of the log compare every entry.
+func TestLostMemory(t *testing.T) {
+	for _, saves := range []int{0, 1000} {
+		var sum Stats
+		for seed := uint64(1); seed <= 8; seed++ {
+			p := NewPlanOf(Any, seed, 0, 0)
+			p.load.losses, p.load.saves, p.load.executeMany = 100, saves, seed%2 == 0
+			res := Run(p, Options{Plain: true})
+			if res.Violation != nil {
+				t.Errorf("seed %d, saves %d: %v", seed, saves, res.Violation)
+			}
+			sum.Add(&res.Stats)
+		}
+		if began, ended := sum.Kinds[paxosevent.RewindBegin], sum.Kinds[paxosevent.RewindEnd]; sum.Forgotten < 1000 || ended == 0 || began < ended {
+			t.Errorf("saves %d: %d losses of %d entries, %d rewinds began, %d ended", saves, sum.Losses, sum.Forgotten, began, ended)
+		}
+		t.Logf("saves %d: %d losses of %d entries", saves, sum.Losses, sum.Forgotten)
 	}
 }
 

@@ -33,6 +33,7 @@ type Stats struct {
 	Changes, ChangeConflicts                 uint64 // of memberships that were acknowledged, or refused by the log
 	Elections, HandOvers                     uint64
 	Reads, ReadsFailed, LeaseReads           uint64 // without a place in the log
+	Losses, Forgotten                        uint64 // of a state machine's memory, and entries that went with it
 	Kinds                                    [256]uint64
 }
 
@@ -72,6 +73,8 @@ func (s *Stats) Add(o *Stats) {
 	s.Reads += o.Reads
 	s.ReadsFailed += o.ReadsFailed
 	s.LeaseReads += o.LeaseReads
+	s.Losses += o.Losses
+	s.Forgotten += o.Forgotten
 	for i := range s.Kinds {
 		s.Kinds[i] += o.Kinds[i]
 	}
