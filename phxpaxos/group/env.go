@@ -11,8 +11,8 @@ import (
 // Env is the outside world of one group. The real node, the simulator and the
 // tests each bring one.
 //
-// Save and Finish are only called from within Group.Flush; they and Send
-// return at once and do not call the group back. The other methods may be
+// Save is only called from within Group.Flush, Finish from there and from
+// Group.HandBack; they and Send return at once and do not call the group back. The other methods may be
 // called from within any method of the group and may block on the disk.
 type Env interface {
 	// Save asks for a record to be written behind all earlier ones of this

@@ -133,6 +133,13 @@ func (g *Group) Flush() {
 		g.core.Flush()
 		g.settle()
 	}
+	g.HandBack()
+}
+
+// HandBack hands out the tickets that have ended, and nothing else. Flush does
+// so too; a driver that calls it before Flush can let the callers propose again
+// before the next round begins.
+func (g *Group) HandBack() {
 	for i, t := range g.finished {
 		g.finished[i] = nil
 		g.env.Finish(t)
