@@ -31,6 +31,7 @@ type machine interface {
 	Close()
 	Instance() uint64
 	Readable() uint64
+	Level() bool
 	MinChosen() uint64
 	Err() error
 	AddStateMachine(m sm.StateMachine) bool
@@ -74,6 +75,7 @@ type loop struct {
 
 	// Published after each turn, read by any goroutine.
 	instance  atomic.Uint64
+	level     atomic.Bool // what is below instance is in the state machines
 	readable  atomic.Uint64
 	minChosen atomic.Uint64
 	progress  progress
@@ -321,6 +323,7 @@ func (l *loop) feed(in *inputs) {
 
 // publish tells other goroutines how far the group is.
 func (l *loop) publish() {
+	l.level.Store(l.machine.Level())
 	l.instance.Store(l.machine.Instance())
 	l.minChosen.Store(l.machine.MinChosen())
 	l.publishMaster() // behind the instance, see LeaseRead

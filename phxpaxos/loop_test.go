@@ -87,7 +87,8 @@ func (s *script) SaveFailed(seq uint64, e error) {
 func (s *script) Tick(time.Duration)      {}
 func (s *script) Deadline() time.Duration { return 1<<63 - 1 }
 
-func (s *script) HandBack() {}
+func (s *script) HandBack()   {}
+func (s *script) Level() bool { return true }
 
 func (s *script) Flush() {
 	s.mu.Lock()

@@ -45,6 +45,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 		g.exec.register(m, 0)
 	}
 	g.teach.init(cfg.LargeMode)
+	g.reads.init(cfg.Rand)
 	if err := g.system.load(g); err != nil {
 		return nil, err
 	}

@@ -69,6 +69,11 @@ func (x *executor) level() bool {
 	return true
 }
 
+// Level reports whether every state machine has executed everything below
+// Instance, which is not so after one has fallen back. A state machine knows
+// that earlier than the group.
+func (g *Group) Level() bool { return g.exec.level() }
+
 // interrupted takes an error of a state machine. It reports false if that is
 // an ordinary failure.
 func (x *executor) interrupted(g *Group, id sm.ID, instance uint64, err error) bool {

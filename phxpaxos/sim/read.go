@@ -16,7 +16,7 @@ func (m *member) read(op *operation, patience time.Duration) {
 	if w.trace != nil {
 		w.tracef(m.n.name, "is asked to read key %d in group %d as %d", op.key, m.index, op.id)
 	}
-	if w.plan.world.fence && m.leads() && w.randClient.IntN(2) == 0 {
+	if w.plan.world.fence && m.leads() && m.g.Level() && w.randClient.IntN(2) == 0 {
 		w.stats.LeaseReads++
 		op.member, op.from = m, w.now
 		m.answer(op, "lease read", from, m.g.Instance())

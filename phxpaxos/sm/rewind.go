@@ -16,9 +16,9 @@ var ErrInterrupted = errors.New("state machine was interrupted")
 //
 // From the moment of the loss until the group has been told of it, Execute
 // and ExecuteBatch execute nothing and return an error that matches
-// ErrInterrupted. Who reads the state beside the log has to be refused, or to
-// wait, until everything that was executed before the loss is executed again:
-// the group does not hold reads back.
+// ErrInterrupted, and who reads the state beside the log has to be refused, or
+// to wait. From then on until everything that was executed before the loss is
+// executed again, ReadIndex waits and LeaseRead fails.
 //
 // Rewound reports whether the state of group has fallen back since it was
 // last asked, and to where: to is the highest instance that the state includes

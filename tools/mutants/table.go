@@ -58,6 +58,8 @@ var mutants = []mutant{
 		{electionGo, "return g.cfg.Fence && g.master.v.Master != g.cfg.Me && g.now < g.master.until", "return false"}}},
 	{"a reader asks nobody but itself", []edit{{readGo,
 		"if len(r.round.heard) < g.system.peers.Quorum() {", "if len(r.round.heard) < 1 {"}}},
+	{"rounds of reads have the same numbers in each life", []edit{{readGo,
+		"r.number = uint64(chance.IntN(1<<31))<<31 | uint64(chance.IntN(1<<31))", "_ = chance"}}},
 	{"who answers a reader keeps quiet about its vote", []edit{{readGo,
 		"!accepted.IsNull() || g.core.Chosen() != nil {", "false && !accepted.IsNull() {"}}},
 	{"records are written and not synced", []edit{{vfileDir + "write.go", "if st.err != nil || !st.sync {", "if st.err != nil || true {"}}},
