@@ -159,6 +159,7 @@ const (
 	GroupFailed    // the group stopped with Err
 	ReadDrive      // a reader drives an undecided instance with an empty value
 	MembersChange  // the membership changed; Number nodes vote, Instance set it
+	NetRefused     // a stranger was refused; Err says why
 	Replay         // the log is replayed at start; Number instances of Size remain
 
 	kindEnd
@@ -297,6 +298,7 @@ var kindNames = [Kinds]struct{ name, original string }{
 	GroupFailed:            {"GroupFailed", ""},
 	ReadDrive:              {"ReadDrive", ""},
 	MembersChange:          {"MembersChange", ""},
+	NetRefused:             {"NetRefused", ""},
 	Replay:                 {"Replay", ""},
 }
 
