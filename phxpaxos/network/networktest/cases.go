@@ -122,7 +122,7 @@ func (s Suite) testReceiverOwnsPacket(t *testing.T) {
 		})
 		to = append(to, n)
 	}
-	for round := range uint64(20) {
+	for round := range uint64(5) {
 		// Many at once, so that they arrive together.
 		var packets [][]byte
 		for i := range uint64(30) {
