@@ -121,7 +121,7 @@ type Config struct {
 // Validate says whether the configuration can be used. The error matches
 // ErrConfig and names the field, its value and the rule.
 func (c Config) Validate() error {
-	d := c.withDefaults()
+	d := c.WithDefaults()
 	if err := c.checkAddresses(d); err != nil {
 		return err
 	}
@@ -191,8 +191,8 @@ func (c Config) checkListen(field string, addr netip.AddrPort) error {
 	return nil
 }
 
-// withDefaults returns c with every zero field replaced by its default.
-func (c Config) withDefaults() Config {
+// WithDefaults returns c with every zero field replaced by its default.
+func (c Config) WithDefaults() Config {
 	if c.ListenAddr == (netip.AddrPort{}) {
 		c.ListenAddr = c.Me.AddrPort()
 	}

@@ -79,7 +79,7 @@ func NewTCP(cfg Config) (*TCP, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
+	cfg = cfg.WithDefaults()
 	t := &TCP{
 		cfg:      cfg,
 		log:      cfg.Logger.With("node", cfg.Me.String()),
