@@ -71,7 +71,7 @@ type TCP struct {
 	peersShut bool
 }
 
-var _ Network = (*TCP)(nil)
+var _ Observed = (*TCP)(nil)
 
 // NewTCP returns a network that listens nowhere yet. The error is that of
 // Config.Validate.
@@ -89,6 +89,17 @@ func NewTCP(cfg Config) (*TCP, error) {
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t, nil
+}
+
+// ReportTo implements Observed. A Transport that has this method as well is told
+// the same.
+func (t *TCP) ReportTo(o event.Observer) {
+	if t.cfg.Observer == nil {
+		t.cfg.Observer = o
+	}
+	if reports, ok := t.cfg.Transport.(interface{ ReportTo(event.Observer) }); ok {
+		reports.ReportTo(o)
+	}
 }
 
 // Start listens and begins to receive. Until it has succeeded once it may be

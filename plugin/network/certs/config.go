@@ -50,7 +50,8 @@ type Config struct {
 	// be. Default: none.
 	Logger *slog.Logger
 
-	// Observer is told of refusals. Default: none.
+	// Observer is told of refusals. Default: the node whose network uses the
+	// Guard first.
 	Observer event.Observer
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/filewatch"
 )
@@ -21,6 +22,7 @@ type Guard struct {
 	cfg      Config
 	files    *filewatch.Files
 	refusals refusals
+	observer atomic.Pointer[event.Observer] // of refusals, nil for none
 
 	changing   sync.Mutex // of those who replace state
 	state      atomic.Pointer[state]
@@ -43,10 +45,21 @@ func New(cfg Config) (*Guard, error) {
 	g := &Guard{cfg: cfg.withDefaults()}
 	g.files = filewatch.New(g.cfg.CheckInterval, cfg.CertFile, cfg.KeyFile, cfg.CAFile)
 	g.state.Store(&state{policy: newPolicy(cfg.Allow, cfg.Nodes)})
+	if cfg.Observer != nil {
+		g.observer.Store(&cfg.Observer)
+	}
 	if err := g.Reload(); err != nil {
 		return nil, err
 	}
 	return g, nil
+}
+
+// ReportTo names who is told of refusals, unless Config.Observer or an earlier
+// call did. Networks call it for the node that runs them.
+func (g *Guard) ReportTo(o event.Observer) {
+	if o != nil {
+		g.observer.CompareAndSwap(nil, &o)
+	}
 }
 
 // Reload reads the files now, whether they have changed or not. If they cannot

@@ -73,8 +73,8 @@ func (g *Guard) refuse(source net.Addr, reason error) error {
 		}
 	}
 	err := fmt.Errorf("%w: %w", network.ErrRefused, reason)
-	if g.cfg.Observer != nil {
-		g.cfg.Observer.Observe(event.Event{Kind: event.NetRefused, Group: -1, Err: err})
+	if o := g.observer.Load(); o != nil {
+		(*o).Observe(event.Event{Kind: event.NetRefused, Group: -1, Err: err})
 	}
 	if suppressed, ok := g.refusals.allow(host, time.Now()); ok {
 		g.cfg.Logger.Warn("refused who connected", "from", host, "reason", reason, "suppressed", suppressed)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
 )
@@ -51,4 +52,11 @@ type transport struct {
 	stallMax    time.Duration
 	dialTimeout time.Duration
 	acceptMax   int
+}
+
+// ReportTo lets the guard report to the node that runs the network.
+func (t *transport) ReportTo(o event.Observer) {
+	if t.guard != nil {
+		t.guard.ReportTo(o)
+	}
 }

@@ -178,15 +178,18 @@ func TestFormerLife(t *testing.T) {
 			t.Error("two lives at once")
 		}
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if len(*got) != 0 || len(*again) != 1 || (*again)[0].number != 1 {
 			t.Errorf("the first life got %v, the second %v", *got, *again)
 		}
 		a.Send(2, numbered(3), network.Stream)
 		b.Close()
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		b, third := start(t, h, 2)
 		defer b.Close()
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if len(*third) != 0 {
 			t.Errorf("the third life got %v", *third)
 		}
@@ -207,10 +210,12 @@ func TestQueueIsBounded(t *testing.T) {
 			a.Send(2, numbered(i), network.Stream)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		for range 20 {
 			a.Send(2, make([]byte, 30), network.Stream)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(*got) != 13 || h.Counts().Overflow != 27 {
 			t.Errorf("%d packets, counts %+v, want 13", len(*got), h.Counts())
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
@@ -33,6 +34,9 @@ func New(cfg network.Config, guard *certs.Guard) (*network.TCP, error) {
 
 // transport implements network.Transport.
 type transport struct{ guard *certs.Guard }
+
+// ReportTo lets the guard report to the node that runs the network.
+func (t transport) ReportTo(o event.Observer) { t.guard.ReportTo(o) }
 
 // Listen returns a listener whose connections prove who they are in their first
 // Read.
