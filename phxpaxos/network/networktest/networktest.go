@@ -34,7 +34,7 @@ type Suite struct {
 	New func(t testing.TB, me nodeid.ID) network.Network
 
 	// PacketBytesMax is the largest packet that has to arrive, in bytes.
-	// Default 10485760.
+	// Default 10485760, or 1048576 with -short.
 	PacketBytesMax int
 
 	// Address is where a node listens by TCP and maybe UDP, as "host:port". The
@@ -58,6 +58,9 @@ func (s Suite) Run(t *testing.T) {
 	t.Helper()
 	if s.PacketBytesMax == 0 {
 		s.PacketBytesMax = 10485760
+		if testing.Short() {
+			s.PacketBytesMax = 1 << 20
+		}
 	}
 	if s.Address == nil {
 		s.Address = nodeid.ID.String

@@ -13,7 +13,7 @@ import (
 )
 
 // patience is how long the suite waits for what has to happen, and again how
-// long before it sends a packet once more.
+// long at least before it sends a packet once more.
 const (
 	patience = 60 * time.Second
 	again    = 300 * time.Millisecond
@@ -106,14 +106,15 @@ func deliverBy(t *testing.T, to *node, packets [][]byte, send func([]byte)) {
 		missing[digestOf(p)] = p
 	}
 	var sent time.Time
+	wait := time.Duration(0) // doubles, or a slow machine would drown in what is sent again
 	eventually(t, "packets arrive", func() bool {
 		for d := range missing {
 			if to.has(d) {
 				delete(missing, d)
 			}
 		}
-		if len(missing) > 0 && time.Since(sent) > again {
-			sent = time.Now()
+		if len(missing) > 0 && time.Since(sent) > wait {
+			sent, wait = time.Now(), min(max(again, 2*wait), 16*again)
 			for _, p := range missing {
 				send(p)
 			}
