@@ -123,6 +123,9 @@ func (n *Node) openStorage(opts *Options) error {
 func (n *Node) openNetwork(opts *Options) error {
 	if opts.Network != nil {
 		n.network = opts.Network
+		if reports, ok := opts.Network.(network.Observed); ok {
+			reports.ReportTo(n.observer)
+		}
 		return nil
 	}
 	tcp, err := network.NewTCP(network.Config{

@@ -122,7 +122,8 @@ type Options struct {
 
 	// Network carries the packets; nil means the default one, TCP with the
 	// original's framing. Run starts it last; the node closes it in Close, not
-	// when Run fails.
+	// when Run fails. One that implements network.Observed reports its events
+	// to the node, unless it was made to report elsewhere.
 	Network network.Network
 	// UDPMaxSize lets packets of up to so many bytes go by UDP on the default
 	// network, 0..65507; 0, the default, means TCP only. The original's

@@ -162,6 +162,7 @@ const (
 	Replay         // the log is replayed; Number instances of Size remain
 	RewindBegin    // state machine Number fell back and is given the log again from Instance, Size instances
 	RewindEnd      // it has what it had before; Took since it fell back
+	NetRefused     // a stranger was refused; Err says why
 
 	kindEnd
 )
@@ -299,6 +300,7 @@ var kindNames = [Kinds]struct{ name, original string }{
 	GroupFailed:            {"GroupFailed", ""},
 	ReadDrive:              {"ReadDrive", ""},
 	MembersChange:          {"MembersChange", ""},
+	NetRefused:             {"NetRefused", ""},
 	Replay:                 {"Replay", ""},
 	RewindBegin:            {"RewindBegin", ""},
 	RewindEnd:              {"RewindEnd", ""},

@@ -10,6 +10,7 @@ package network
 import (
 	"errors"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
 
@@ -46,4 +47,14 @@ type Network interface {
 	// Close stops sending and receiving and waits until no call of receive is
 	// running. A second Close does nothing.
 	Close() error
+}
+
+// Observed is a Network that reports what happens. The node that runs it asks
+// for that before it starts it.
+type Observed interface {
+	Network
+
+	// ReportTo names who is told of events, unless somebody is already. It must
+	// be called before every other method.
+	ReportTo(event.Observer)
 }

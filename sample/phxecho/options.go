@@ -10,6 +10,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
+	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
 )
 
 // options is what the command line says.
@@ -18,6 +19,7 @@ type options struct {
 	nodes      []nodeid.ID
 	logDir     string
 	storageDir string
+	tls        *tlsflags.Flags
 }
 
 // logPath is where this node keeps its data. The name is the original's, so
@@ -44,7 +46,12 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, exit int, ok
 	flags.StringVar(&o.logDir, "log_dir", "./log", "`directory` of the log files, created if missing")
 	flags.StringVar(&o.storageDir, "storage_dir", ".", "`directory` that holds the data directory logpath_<ip>_<port>")
 
+	o.tls = tlsflags.Register(flags)
+
 	words, err := parseInterleaved(flags, args)
+	if err == nil {
+		err = o.tls.Validate()
+	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		writeUsage(stdout, program)

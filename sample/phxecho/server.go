@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
@@ -31,13 +32,19 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 		return exitFail
 	}
 	defer logs.Close()
-	node, err := phxpaxos.Run(phxpaxos.Options{
-		LogStoragePath: o.logPath(),
-		MyNode:         o.me,
-		Nodes:          o.nodes,
-		StateMachines:  []sm.StateMachine{&machine{out}},
-		Logger:         slog.New(logs),
-	})
+	logger := slog.New(logs)
+	net, err := o.tls.Network(network.Config{Me: o.me, Logger: logger})
+	var node *phxpaxos.Node
+	if err == nil {
+		node, err = phxpaxos.Run(phxpaxos.Options{
+			LogStoragePath: o.logPath(),
+			MyNode:         o.me,
+			Nodes:          o.nodes,
+			Network:        net,
+			StateMachines:  []sm.StateMachine{&machine{out}},
+			Logger:         logger,
+		})
+	}
 	if err != nil {
 		out.print(fmt.Sprintf("run paxos fail, ret %d\n", phxpaxos.Code(err)))
 		warn("%s", explain(err, o))

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
 
@@ -24,17 +26,7 @@ func serve(ctx context.Context, o options, out *console, stderr io.Writer) int {
 		warn("%s", explain(err, o))
 		return exitFail
 	}
-	node, err := phxpaxos.Run(phxpaxos.Options{
-		LogStoragePath:           o.logPath(),
-		MyNode:                   o.me,
-		Nodes:                    o.nodes,
-		UseMaster:                true,
-		MasterLease:              lease,
-		ChangeValueBeforePropose: true,
-		MasterChanged: func(group int, node nodeid.ID, version uint64) {
-			out.event(changeLine(group, node, version))
-		},
-	})
+	node, err := open(o, out, stderr)
 	if err != nil {
 		out.print(fmt.Sprintf("run paxos fail, ret %d\n", phxpaxos.Code(err)))
 		warn("%s", explain(err, o))
@@ -51,6 +43,28 @@ func serve(ctx context.Context, o options, out *console, stderr io.Writer) int {
 		return exitFail
 	}
 	return exitOK
+}
+
+// open starts the node. What its network has to say, refusals above all, goes
+// to stderr.
+func open(o options, out *console, stderr io.Writer) (*phxpaxos.Node, error) {
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	net, err := o.tls.Network(network.Config{Me: o.me, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	return phxpaxos.Run(phxpaxos.Options{
+		LogStoragePath:           o.logPath(),
+		MyNode:                   o.me,
+		Nodes:                    o.nodes,
+		Network:                  net,
+		UseMaster:                true,
+		MasterLease:              lease,
+		ChangeValueBeforePropose: true,
+		MasterChanged: func(group int, node nodeid.ID, version uint64) {
+			out.event(changeLine(group, node, version))
+		},
+	})
 }
 
 // report prints the master every second until ctx is cancelled, which is no
