@@ -261,7 +261,8 @@ func (l *loop) takeIn() {
 // comeBack gives finished proposals back before the next round begins, and
 // lets their callers run first. So the next batch holds all that they propose
 // next; without it there would be two batches in turn, of half the callers
-// each. A lone caller finds no batch to join, so nothing waits for it.
+// each. It pays for a lone caller too: the news that its value is chosen and
+// its next value leave in one write.
 func (l *loop) comeBack() {
 	l.machine.HandBack()
 	n := len(l.complete)
@@ -270,9 +271,6 @@ func (l *loop) comeBack() {
 	}
 	l.publish() // who comes back with a result finds its instance published
 	l.wakeCallers()
-	if n == 1 {
-		return
-	}
 	// Each time some dozens of goroutines run, or none if none is ready; who
 	// does something else between two proposals is not waited for.
 	for before := -1; ; {
