@@ -3,6 +3,7 @@ package phxpaxos
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -102,13 +103,18 @@ func (d *disk) recycle(queue []queuedSave) {
 // run is the goroutine.
 func (d *disk) run() {
 	defer close(d.done)
+	several := false // the last queue had saves of more than one group
 	for range d.wake {
+		if several {
+			runtime.Gosched() // groups that are about to save share the sync
+		}
 		queue, closing := d.take()
 		for rest := queue; len(rest) > 0; {
 			n := writeSize(rest)
 			d.write(rest[:n])
 			rest = rest[n:]
 		}
+		several = len(queue) > 1 && queue[0].from != queue[len(queue)-1].from
 		d.recycle(queue)
 		if closing {
 			return

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,7 @@ type peer struct {
 	spare   []item
 	round   round
 	backoff backoff
+	crowded bool // the last round had packets of several senders
 	dialled bool // a connection was tried before
 	failing bool // the last attempt failed, and it was logged
 
@@ -53,6 +55,11 @@ type link struct {
 	armed time.Duration // when the write deadline was last set
 	lost  atomic.Bool   // set by the watcher
 }
+
+// crowdMin is how many packets in one round mean that many senders are active,
+// so that it pays to let those that can run go first: with a hundred groups
+// there are six times fewer writes. A single group sends at most two at once.
+const crowdMin = 3
 
 // run sends until the network closes or the peer was of no interest for a while.
 func (p *peer) run() {
@@ -76,6 +83,9 @@ func (p *peer) next() bool {
 		return p.t.ctx.Err() == nil
 	}
 	p.spare, p.pending, p.head = p.pending[:0], nil, 0
+	if p.crowded {
+		runtime.Gosched() // who is about to send joins the round
+	}
 	for {
 		items, open := p.queue.take(p.spare)
 		if !open {
@@ -89,6 +99,9 @@ func (p *peer) next() bool {
 		// so that the next packet goes over a fresh one (section 19.3, L15).
 		if p.connected() {
 			<-p.queue.wake
+			if p.crowded {
+				runtime.Gosched()
+			}
 			continue
 		}
 		if !p.waitUnconnected() {
@@ -263,6 +276,7 @@ func (p *peer) write() {
 	items = items[:p.round.count]
 	p.observeDequeue(items)
 
+	p.crowded = len(items) >= crowdMin
 	wrote, err := p.writeAll()
 	p.round.done()
 	done := len(items)
