@@ -100,12 +100,16 @@ func (d *disk) recycle(queue []queuedSave) {
 	d.mu.Unlock()
 }
 
+// crowdQueues is for how long a queue with saves of several groups is taken
+// for a sign that more are about to save.
+const crowdQueues = 16
+
 // run is the goroutine.
 func (d *disk) run() {
 	defer close(d.done)
-	several := false // the last queue had saves of more than one group
+	crowd := 0 // queues for which several groups are taken to be saving
 	for range d.wake {
-		if several {
+		if crowd > 0 {
 			runtime.Gosched() // groups that are about to save share the sync
 		}
 		queue, closing := d.take()
@@ -114,7 +118,9 @@ func (d *disk) run() {
 			d.write(rest[:n])
 			rest = rest[n:]
 		}
-		several = len(queue) > 1 && queue[0].from != queue[len(queue)-1].from
+		if crowd = max(crowd-1, 0); len(queue) > 1 && queue[0].from != queue[len(queue)-1].from {
+			crowd = crowdQueues
+		}
 		d.recycle(queue)
 		if closing {
 			return

@@ -39,7 +39,7 @@ type peer struct {
 	spare   []item
 	round   round
 	backoff backoff
-	crowded bool // the last round had packets of several senders
+	crowd   int  // rounds for which many are taken to be sending
 	dialled bool // a connection was tried before
 	failing bool // the last attempt failed, and it was logged
 
@@ -59,7 +59,12 @@ type link struct {
 // crowdMin is how many packets in one round mean that many senders are active,
 // so that it pays to let those that can run go first: with a hundred groups
 // there are six times fewer writes. A single group sends at most two at once.
-const crowdMin = 3
+// For the next crowdRounds it is taken to be so, since the first rounds of a
+// crowd are small ones.
+const (
+	crowdMin    = 3
+	crowdRounds = 16
+)
 
 // run sends until the network closes or the peer was of no interest for a while.
 func (p *peer) run() {
@@ -83,7 +88,7 @@ func (p *peer) next() bool {
 		return p.t.ctx.Err() == nil
 	}
 	p.spare, p.pending, p.head = p.pending[:0], nil, 0
-	if p.crowded {
+	if p.crowd > 0 {
 		runtime.Gosched() // who is about to send joins the round
 	}
 	for {
@@ -99,7 +104,7 @@ func (p *peer) next() bool {
 		// so that the next packet goes over a fresh one (section 19.3, L15).
 		if p.connected() {
 			<-p.queue.wake
-			if p.crowded {
+			if p.crowd > 0 {
 				runtime.Gosched()
 			}
 			continue
@@ -276,7 +281,9 @@ func (p *peer) write() {
 	items = items[:p.round.count]
 	p.observeDequeue(items)
 
-	p.crowded = len(items) >= crowdMin
+	if p.crowd = max(p.crowd-1, 0); len(items) >= crowdMin {
+		p.crowd = crowdRounds
+	}
 	wrote, err := p.writeAll()
 	p.round.done()
 	done := len(items)
