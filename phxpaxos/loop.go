@@ -42,6 +42,8 @@ type machine interface {
 	HandMaster(t *group.Ticket, node nodeid.ID)
 	SetMasterLease(lease time.Duration)
 	Read(t *group.Ticket)
+	Ahead(node nodeid.ID, instance uint64)
+	Cover(nodes []nodeid.ID)
 }
 
 var _ machine = (*group.Group)(nil)
@@ -63,6 +65,7 @@ type loop struct {
 	observer *observer
 	now      func() time.Duration
 	open     func(l *loop) (machine, error)
+	siblings group.Siblings // of the loop that carries the digests, else nil
 
 	inbox inbox
 	gate  *waitlock.Gate
