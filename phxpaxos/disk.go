@@ -100,26 +100,19 @@ func (d *disk) recycle(queue []queuedSave) {
 	d.mu.Unlock()
 }
 
-// crowdQueues is for how long a queue with saves of several groups is taken
-// for a sign that more are about to save.
-const crowdQueues = 16
-
 // run is the goroutine.
 func (d *disk) run() {
 	defer close(d.done)
-	crowd := 0 // queues for which several groups are taken to be saving
 	for range d.wake {
-		if crowd > 0 {
-			runtime.Gosched() // groups that are about to save share the sync
-		}
+		// A sync keeps this thread's processor busy until the runtime notices.
+		// So messages of the same turn leave before it, and groups that are
+		// about to save share it.
+		runtime.Gosched()
 		queue, closing := d.take()
 		for rest := queue; len(rest) > 0; {
 			n := writeSize(rest)
 			d.write(rest[:n])
 			rest = rest[n:]
-		}
-		if crowd = max(crowd-1, 0); len(queue) > 1 && queue[0].from != queue[len(queue)-1].from {
-			crowd = crowdQueues
 		}
 		d.recycle(queue)
 		if closing {
