@@ -53,6 +53,10 @@ fuzz: ## every fuzz test for FUZZTIME
 bench: ## throughput of three processes on this machine, synced: 1, 10, 100 and 1000 callers
 	$(GO) run ./tools/bench/phxpaxos_bench
 
+.PHONY: peers
+peers: ## this library and others in turns, about 12 minutes; ROUNDS=… and PEERS='-loads …' change it
+	cd tools/peerbench && $(GO) run . $(if $(filter command line,$(origin ROUNDS)),-rounds $(ROUNDS)) $(PEERS)
+
 .PHONY: microbench
 microbench: ## benchmarks of the packages that match BENCH
 	$(GO) test $(PACKAGES) -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem

@@ -3,6 +3,7 @@ package phxpaxos
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -103,6 +104,10 @@ func (d *disk) recycle(queue []queuedSave) {
 func (d *disk) run() {
 	defer close(d.done)
 	for range d.wake {
+		// A sync keeps this thread's processor busy until the runtime notices.
+		// So messages of the same turn leave before it, and groups that are
+		// about to save share it.
+		runtime.Gosched()
 		queue, closing := d.take()
 		for rest := queue; len(rest) > 0; {
 			n := writeSize(rest)

@@ -43,6 +43,8 @@ type machine interface {
 	HandMaster(t *group.Ticket, node nodeid.ID)
 	SetMasterLease(lease time.Duration)
 	Read(t *group.Ticket)
+	Ahead(node nodeid.ID, instance uint64)
+	Cover(nodes []nodeid.ID)
 }
 
 var _ machine = (*group.Group)(nil)
@@ -64,6 +66,7 @@ type loop struct {
 	observer *observer
 	now      func() time.Duration
 	open     func(l *loop) (machine, error)
+	siblings group.Siblings // of the loop that carries the digests, else nil
 
 	inbox inbox
 	gate  *waitlock.Gate
@@ -263,7 +266,8 @@ func (l *loop) takeIn() {
 // comeBack gives finished proposals back before the next round begins, and
 // lets their callers run first. So the next batch holds all that they propose
 // next; without it there would be two batches in turn, of half the callers
-// each. A lone caller finds no batch to join, so nothing waits for it.
+// each. It pays for a lone caller too: the news that its value is chosen and
+// its next value leave in one write.
 func (l *loop) comeBack() {
 	l.machine.HandBack()
 	n := len(l.complete)
@@ -272,9 +276,6 @@ func (l *loop) comeBack() {
 	}
 	l.publish() // who comes back with a result finds its instance published
 	l.wakeCallers()
-	if n == 1 {
-		return
-	}
 	// Each time some dozens of goroutines run, or none if none is ready; who
 	// does something else between two proposals is not waited for.
 	for before := -1; ; {

@@ -128,6 +128,8 @@ func (s *script) ChangeMembers(t *group.Ticket, _, _ nodeid.ID) { s.Propose(t) }
 func (s *script) Master() (nodeid.ID, uint64, time.Duration)    { return nodeid.None, NoVersion, 0 }
 func (s *script) HandMaster(t *group.Ticket, _ nodeid.ID)       { s.Propose(t) }
 func (s *script) SetMasterLease(d time.Duration)                { s.input("lease %v", d) }
+func (s *script) Ahead(node nodeid.ID, instance uint64)         { s.input("ahead %d", instance) }
+func (s *script) Cover(nodes []nodeid.ID)                       { s.input("cover %d", len(nodes)) }
 func (s *script) Read(t *group.Ticket)                          { s.Propose(t) }
 
 // scripted runs a node whose groups are scripts.

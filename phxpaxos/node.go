@@ -63,7 +63,7 @@ func Run(opts Options) (*Node, error) {
 	}
 	opts = opts.withDefaults()
 	return run(&opts, func(l *loop) (machine, error) {
-		g, err := group.Open(groupConfig(&opts, l.index), env{l}, l.now())
+		g, err := group.Open(groupConfig(&opts, l), env{l}, l.now())
 		if err != nil { // a nil *Group must not become a machine
 			return nil, err
 		}
@@ -202,16 +202,21 @@ func (n *Node) makeLoops(opts *Options, open openFunc) error {
 		}
 		n.loops[i] = l
 	}
+	if len(n.loops) > 1 { // one alone asks for itself
+		n.loops[0].siblings = siblings{n.loops}
+	}
 	return nil
 }
 
 // groupConfig is what the group with an index is.
-func groupConfig(opts *Options, index int) group.Config {
+func groupConfig(opts *Options, l *loop) group.Config {
+	index := l.index
 	return group.Config{
 		Index: index, Groups: opts.GroupCount,
 		Me: opts.MyNode, Members: paxos.NewMembership(opts.Nodes), Following: opts.following(),
 		LargeMode: opts.LargeValueMode, UseMembers: opts.UseMembership,
 		UseMaster: opts.elects(index), MasterLease: opts.MasterLease, Fence: opts.Fence && opts.elects(index),
+		Siblings:      l.siblings,
 		StateMachines: opts.machines(index), ChangeBeforePropose: opts.ChangeValueBeforePropose,
 		Rand:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		PacketCRC: !opts.NoPacketCRC,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
@@ -27,6 +28,8 @@ type Group struct {
 	election election
 	reads    reads
 	strays   strays
+	digests  digests
+	covers   []nodeid.ID // nodes that send digests
 
 	minChosen uint64
 	foreign   time.Duration // a member speaks for another cluster; believed until then
@@ -101,6 +104,7 @@ func (g *Group) Tick(now time.Duration) {
 	g.settle()
 	g.election.tick(g)
 	g.reads.tick(g)
+	g.digests.tick(g)
 }
 
 // Deadline is when Tick has to be called at the latest.
@@ -113,7 +117,7 @@ func (g *Group) Deadline() time.Duration {
 	if !ok {
 		at = never
 	}
-	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.deadline(g), g.teach.deadline, g.reads.deadline, g.election.deadline()} {
+	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.deadline(g), g.teach.deadline, g.reads.deadline, g.election.deadline(), g.digests.at} {
 		if d != 0 {
 			at = min(at, d)
 		}
@@ -130,6 +134,7 @@ func (g *Group) Flush() {
 	g.queue.start(g)
 	g.settle()
 	if g.err == nil {
+		g.core.SetCovered(g.covered())
 		g.core.Flush()
 		g.settle()
 	}

@@ -35,7 +35,7 @@ func (g *Group) send(m *paxos.Message) {
 	m.From = g.cfg.Me
 	size := len(m.Value) + len(m.SystemVariables) + len(m.MasterVariables) + messageOverhead
 	packet := wire.AppendMessage(make([]byte, 0, size), g.cfg.Index, g.Cluster(), m, g.cfg.PacketCRC)
-	stream := m.Kind == paxos.LearnValue || m.Kind == paxos.AskForLearn
+	stream := m.Kind == paxos.LearnValue || m.Kind == paxos.AskForLearn || m.Kind == paxos.Digest
 	if m.To != nodeid.None {
 		g.env.Send(m.To, packet, stream)
 		return

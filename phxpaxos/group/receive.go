@@ -103,6 +103,8 @@ func (g *Group) step(m *paxos.Message) {
 		g.onReadAsk(m)
 	case paxos.ReadReply:
 		g.onReadReply(m)
+	case paxos.Digest:
+		g.digests.hear(g, m)
 	case paxos.AskCheckpoint:
 	default:
 		g.observe(event.Event{Kind: event.MessageUnknown, Peer: m.From, Number: uint64(m.Kind)})

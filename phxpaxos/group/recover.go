@@ -67,6 +67,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 	}, outlet{g}, state, now)
 	g.core.SetSync(cfg.NoSync, cfg.SyncInterval)
 	g.election.init(&g.cfg, now)
+	g.digests.init(g, now)
 	return g, nil
 }
 

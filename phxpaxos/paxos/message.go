@@ -27,13 +27,14 @@ const (
 	// Kinds of this library. Original nodes ignore them.
 	ReadAsk   Kind = 1001 // reader -> all: how far may a value be chosen
 	ReadReply Kind = 1002 // member -> reader: nothing at Now or above has my vote
+	Digest    Kind = 1003 // node -> node: where all of my groups are, in Value
 )
 
 var kindNames = map[Kind]string{
 	Prepare: "Prepare", PrepareReply: "PrepareReply", Accept: "Accept", AcceptReply: "AcceptReply",
 	AskForLearn: "AskForLearn", LearnValue: "LearnValue", Success: "Success", Offer: "Offer",
 	Confirm: "Confirm", LearnAck: "LearnAck", AskCheckpoint: "AskCheckpoint",
-	ReadAsk: "ReadAsk", ReadReply: "ReadReply",
+	ReadAsk: "ReadAsk", ReadReply: "ReadReply", Digest: "Digest",
 }
 
 func (k Kind) String() string {
@@ -61,7 +62,7 @@ type Message struct {
 
 	PreAccepted Ballot // PrepareReply: accepted before, or null
 	RejectedBy  uint64 // replies: number of the higher promise, 0 if it is a yes
-	Value       []byte // Accept, LearnValue, PrepareReply with PreAccepted
+	Value       []byte // Accept, LearnValue, Digest, PrepareReply with PreAccepted
 
 	Now       uint64 // Offer: the teacher's current instance; ReadReply: see there
 	MinChosen uint64 // Offer: lowest instance the teacher keeps

@@ -238,8 +238,12 @@ func (m *member) open() error {
 func (m *member) config(chance group.Rand) group.Config {
 	w := m.n.w
 	x := &w.plan.world
+	var siblings group.Siblings
+	if m.index == 0 && w.plan.Groups > 1 {
+		siblings = siblingsOf{m.n}
+	}
 	return group.Config{
-		Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: m.configured(), Following: m.n.following,
+		Siblings: siblings, Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: m.configured(), Following: m.n.following,
 		StateMachines: []sm.StateMachine{m.shaped()}, Rand: chance, PacketCRC: w.plan.crc,
 		BatchCountMax: w.plan.load.batchMax, BatchBytesMax: 512000, BatchDelay: w.plan.load.batchDelay,
 		ValueBytesMax: 10 << 20, Hazards: w.hazards,

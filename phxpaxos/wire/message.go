@@ -47,6 +47,8 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 	case paxos.ReadReply:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 		dst = appendUint(dst, varint10, m.Now)
+	case paxos.Digest:
+		dst = appendBytes(dst, bytes6, m.Value)
 	case paxos.Offer:
 		dst = appendUint(dst, varint10, m.Now)
 		dst = appendUint(dst, varint11, m.MinChosen)
@@ -189,6 +191,8 @@ func (w *paxosMsg) fill(m *paxos.Message) {
 		m.Ballot.Number = w.proposal
 	case paxos.ReadReply:
 		m.Ballot.Number, m.Now = w.proposal, w.now
+	case paxos.Digest:
+		m.Value = w.value
 	case paxos.Offer:
 		m.Now, m.MinChosen = w.now, w.minChosen
 		m.HasVariables = w.hasVariables

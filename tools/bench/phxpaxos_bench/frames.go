@@ -25,10 +25,11 @@ type setup struct {
 
 // request asks a child for one thing. Exactly one field is set.
 type request struct {
-	Prime bool  // propose once in every group
-	Load  *load // start callers; they go on until End
-	Begin bool  // the measured time begins
-	End   bool  // it ends: counters at once, the outcome when the callers have ended
+	Prime bool          // propose once in every group
+	Load  *load         // start callers; they go on until End
+	Stall time.Duration // let the log's writes stand still for so long, from now on
+	Begin bool          // the measured time begins
+	End   bool          // it ends: counters at once, the outcome when the callers have ended
 }
 
 // load is what the callers of one node do.

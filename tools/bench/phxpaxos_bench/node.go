@@ -100,6 +100,7 @@ type benchNode struct {
 	set     setup
 	node    *phxpaxos.Node
 	disk    diskCounts
+	stall   stall
 	wire    wireCounts
 	clock   clock
 	out     *reports
@@ -131,7 +132,7 @@ func (b *benchNode) start(store storage.LogStorage) (err error) {
 	b.node, err = phxpaxos.Run(phxpaxos.Options{
 		MyNode:        b.set.Nodes[b.set.Me],
 		Nodes:         b.set.Nodes,
-		LogStorage:    store,
+		LogStorage:    stallingLog{store, &b.stall},
 		NoSync:        b.set.NoSync,
 		GroupCount:    b.set.Groups,
 		StateMachines: []sm.StateMachine{machine{}},
@@ -179,6 +180,8 @@ func (b *benchNode) handle(q request) {
 		b.callers = startCallers(*q.Load, b.set.Groups, b.clock, b.propose, b.out.failed)
 	case q.Begin:
 		b.begin()
+	case q.Stall > 0:
+		b.stall.begin(q.Stall)
 	case q.End:
 		b.end()
 	}
