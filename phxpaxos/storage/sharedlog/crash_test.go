@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	seeds = flag.Uint64("seeds", 1500, "histories of TestCrash")
+	seeds = flag.Uint64("seeds", 500, "histories of TestCrash")
 	seed0 = flag.Uint64("seed", 0, "first seed")
 )
 

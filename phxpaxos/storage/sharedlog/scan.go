@@ -21,7 +21,7 @@ type scanner struct {
 }
 
 func newScanner(f io.ReaderAt, size int64, seed uint32) *scanner {
-	return &scanner{f: f, size: size, seed: seed, window: make([]byte, 0, windowBytes)}
+	return &scanner{f: f, size: size, seed: seed, window: make([]byte, 0, min(size, windowBytes))}
 }
 
 // bytes returns n bytes at an offset, n <= windowBytes, fewer at the end of
