@@ -28,7 +28,7 @@ import (
 // row, 72 bytes:
 //
 //	 0 uint32 group
-//	 4 uint32 bits: voided, cleared, exact, has newest, has max
+//	 4 uint32 bits: voided, cleared, exact, has newest, has max, dropped
 //	 8 uint32 first number
 //	12 uint32 last number
 //	16 uint64 newest
@@ -69,6 +69,7 @@ const (
 	rowExact
 	rowHasNewest
 	rowHasMax
+	rowDropped
 )
 
 // row is a group's part of an index file.
@@ -123,7 +124,7 @@ func appendRow(b []byte, group uint32, t *tally, list []entry, start uint32) []b
 	flags := uint32(0)
 	for bit, set := range map[uint32]bool{
 		rowVoided: t.voided, rowCleared: t.cleared, rowExact: t.mark.exact,
-		rowHasNewest: t.mark.hasNewest, rowHasMax: t.mark.hasMax,
+		rowHasNewest: t.mark.hasNewest, rowHasMax: t.mark.hasMax, rowDropped: t.mark.dropped,
 	} {
 		if set {
 			flags |= bit
@@ -238,7 +239,7 @@ func decodeRow(b []byte) row {
 			voided: flags&rowVoided != 0, cleared: flags&rowCleared != 0,
 			first: binary.LittleEndian.Uint32(b[8:]), last: binary.LittleEndian.Uint32(b[12:]),
 			mark: mark{
-				exact: flags&rowExact != 0, hasNewest: flags&rowHasNewest != 0, hasMax: flags&rowHasMax != 0,
+				exact: flags&rowExact != 0, hasNewest: flags&rowHasNewest != 0, hasMax: flags&rowHasMax != 0, dropped: flags&rowDropped != 0,
 				newest: binary.LittleEndian.Uint64(b[16:]), max: binary.LittleEndian.Uint64(b[24:]),
 			},
 			bytes: int64(binary.LittleEndian.Uint64(b[56:])),

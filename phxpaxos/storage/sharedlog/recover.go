@@ -32,7 +32,7 @@ type recovery struct {
 // recover reads the directory: see the package's comment.
 func (s *Store) recover() error {
 	r := &recovery{s: s, begins: map[uint64]beginning{}}
-	for _, step := range []func() error{r.list, r.readBegins, r.findLast, r.judgeLast, r.dropOld, r.replay} {
+	for _, step := range []func() error{r.list, r.readBegins, r.findLast, r.judgeLast, r.dropOld, r.replay, r.checkMax} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -335,6 +335,29 @@ func (r *recovery) number(g *groupLog, seg *segment, off int64, number uint32) {
 		err = r.s.damage(h.seg, h.from, "%d bytes cannot be read, and a record of the group was there", h.to-h.from)
 	}
 	r.breaks(g, err)
+}
+
+// checkMax looks whether the highest record that a Drop left is still there.
+func (r *recovery) checkMax() error {
+	for _, g := range r.s.groups {
+		if !g.mark.dropped || !g.mark.hasMax || g.broken != nil {
+			continue
+		}
+		seg, _, err := r.s.locate(g, g.mark.max)
+		if err == nil {
+			r.s.unpin(seg)
+			continue
+		}
+		if !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+		below, err := r.s.neighbour(g, g.mark.max, false)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+		g.mark.max, g.mark.hasMax = below, err == nil
+	}
+	return nil
 }
 
 // fence stops the groups that may have lost their last records: those without

@@ -35,6 +35,7 @@ type mark struct {
 	exact             bool
 	newest, max       uint64
 	hasNewest, hasMax bool
+	dropped           bool // a Drop says so: the highest record may be trimmed since
 }
 
 // then returns the mark after what b says.
@@ -62,7 +63,7 @@ func markOf(h *Header, payload []byte) mark {
 		m = mark{exact: true}
 	case Drop:
 		d := decodeDropped(payload)
-		m = mark{exact: true, newest: d.newest, hasNewest: d.hasNewest, max: d.max, hasMax: d.hasMax}
+		m = mark{exact: true, newest: d.newest, hasNewest: d.hasNewest, max: d.max, hasMax: d.hasMax, dropped: true}
 	case Newest:
 	default:
 		m = mark{}
