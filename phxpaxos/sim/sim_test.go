@@ -125,7 +125,7 @@ func TestLostMemory(t *testing.T) {
 		for seed := uint64(1); seed <= 8; seed++ {
 			p := NewPlanOf(Any, seed, 0, 0)
 			p.load.losses, p.load.saves, p.load.executeMany = 100, saves, seed%2 == 0
-			res := Run(p, Options{Plain: true})
+			res := Run(p, Options{Storage: Maps})
 			if res.Violation != nil {
 				t.Errorf("seed %d, saves %d: %v", seed, saves, res.Violation)
 			}

@@ -111,6 +111,9 @@ func (s *Store) readIdentity() error {
 }
 
 func (s *Store) makeIdentity() error {
+	if s.opts.ReadOnly {
+		return nil // a node died before it got anywhere
+	}
 	entries, err := s.opts.FS.ReadDir(s.dir)
 	if err != nil {
 		return err
@@ -138,7 +141,7 @@ func (s *Store) makeGuard() error {
 	switch {
 	case err == nil && e.Dir:
 		return fmt.Errorf("%s is a log of the original's layout: open it as such, or convert it with phxpaxos_convert", s.root)
-	case err == nil:
+	case err == nil || s.opts.ReadOnly:
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return err

@@ -50,6 +50,11 @@ type Options struct {
 	// Observer is told of appends, failures and damage; nil means nobody.
 	Observer event.Observer
 
+	// ReadOnly is for tools: nothing is written or removed, what a crash left
+	// stays as it is, and every byte of the log is read and verified. It needs
+	// memory for each instance. Every call that would write fails.
+	ReadOnly bool
+
 	// Deterministic is for simulators: no goroutine is started, everything
 	// happens within the call that causes it, and nothing is drawn by chance.
 	Deterministic bool

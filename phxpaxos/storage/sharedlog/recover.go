@@ -1,6 +1,7 @@
 package sharedlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +44,7 @@ func (s *Store) recover() error {
 			s.opts.observe(event.Event{Kind: event.RecordDamaged, Group: g.id, Err: g.broken})
 		}
 	}
+	s.orderly = r.last == 0 || r.v.last == Close && !r.v.more
 	return r.settleTail()
 }
 
@@ -58,7 +60,7 @@ func (r *recovery) list() error {
 			r.logs = append(r.logs, seq)
 		} else if seq, ok := parseName(e.Name, spareSuffix); ok {
 			s.spares = append(s.spares, seq)
-		} else if strings.HasSuffix(e.Name, temporarySuffix) {
+		} else if strings.HasSuffix(e.Name, temporarySuffix) && !s.opts.ReadOnly {
 			if err := s.opts.FS.Remove(path.Join(s.dir, e.Name)); err != nil {
 				return err
 			}
@@ -130,6 +132,9 @@ func (r *recovery) findLast() error {
 			break
 		}
 		r.logs = r.logs[:len(r.logs)-1]
+		if s.opts.ReadOnly {
+			continue
+		}
 		// Another life may have written records with the same seed.
 		if err := s.opts.FS.Remove(s.path(seq, logSuffix)); err != nil {
 			return err
@@ -172,8 +177,10 @@ func (r *recovery) dropOld() error {
 		return fmt.Errorf("%s says that segments up to %d are not needed: %w", s.path(r.last, logSuffix), oldest, storage.ErrDamaged)
 	}
 	for len(r.logs) > 0 && r.logs[0] < oldest {
-		if err := s.retire(r.logs[0]); err != nil {
-			return err
+		if !s.opts.ReadOnly {
+			if err := s.retire(r.logs[0]); err != nil {
+				return err
+			}
 		}
 		r.logs = r.logs[1:]
 	}
@@ -213,6 +220,9 @@ func (r *recovery) replay() error {
 			if err == nil {
 				err = r.scan(seg, seg.end)
 			}
+			if err == nil && s.opts.ReadOnly {
+				err = r.compareIndex(seg)
+			}
 		}
 		if err != nil {
 			return err
@@ -225,6 +235,9 @@ func (r *recovery) replay() error {
 // is whole.
 func (r *recovery) fromIndex(seg *segment, endKnown bool) (done bool, err error) {
 	s := r.s
+	if s.opts.ReadOnly {
+		return false, nil
+	}
 	t, at, err := s.readTable(seg)
 	if err != nil {
 		if errors.Is(err, storage.ErrDamaged) {
@@ -289,8 +302,9 @@ func (r *recovery) scan(seg *segment, proven int64) error {
 			record: func(h *Header, off int64, payload []byte, whole bool) error {
 				var damage error
 				if !whole {
-					damage = s.damage(seg, off, "record is damaged")
+					damage = s.damage(seg, off, "a record of group %d instance %d is damaged", h.Group, h.Instance)
 					seg.damaged = true
+					s.opts.observe(event.Event{Kind: event.RecordDamaged, Group: int(h.Group), Instance: h.Instance, Err: damage})
 				}
 				if h.Kind.ofGroup() {
 					s.grow(int(h.Group) + 1)
@@ -304,18 +318,43 @@ func (r *recovery) scan(seg *segment, proven int64) error {
 				s.apply(seg, h, off, payload, damage)
 				return nil
 			},
-			hole: func(from, to int64) error {
-				seg.damaged = true
-				r.holes = append(r.holes, hole{seg, from, to})
-				return nil
-			},
+			hole: func(from, to int64) error { r.lost(seg, from, to); return nil },
 		})
 		if err == nil && end < seg.end {
-			seg.damaged = true
-			r.holes = append(r.holes, hole{seg, end, seg.end})
+			r.lost(seg, end, seg.end)
 		}
 		return err
 	})
+}
+
+// lost notes a hole.
+func (r *recovery) lost(seg *segment, from, to int64) {
+	seg.damaged = true
+	r.holes = append(r.holes, hole{seg, from, to})
+	r.s.opts.observe(event.Event{
+		Kind: event.RecordDamaged, Group: -1, Err: r.s.damage(seg, from, "%d bytes cannot be read", to-from),
+	})
+}
+
+// compareIndex compares an index file with what it would be if it were made
+// anew. That there is none is no fault.
+func (r *recovery) compareIndex(seg *segment) error {
+	s := r.s
+	if seg.damaged {
+		return nil
+	}
+	want := encodeIndex(seg, seg.tallies)
+	got, err := readFile(s.opts.FS, s.path(seg.seq, indexSuffix), int64(len(want))+1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && !bytes.Equal(got[:min(len(got), len(want))], want) {
+		s.opts.observe(event.Event{
+			Kind: event.IndexReadFail, Group: -1,
+			Err: fmt.Errorf("%s is not what the segment holds: %w", s.path(seg.seq, indexSuffix), storage.ErrDamaged),
+		})
+	}
+	return err
 }
 
 func (r *recovery) breaks(g *groupLog, err error) {
@@ -378,7 +417,7 @@ func (r *recovery) fence() {
 // settleTail makes what was found durable and says where the log goes on.
 func (r *recovery) settleTail() error {
 	s, w := r.s, &r.s.w
-	if r.last == 0 {
+	if r.last == 0 || s.opts.ReadOnly {
 		return nil
 	}
 	w.prev = r.v.end

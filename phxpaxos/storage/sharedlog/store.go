@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"sync"
@@ -25,6 +26,8 @@ type Store struct {
 
 	life   sync.RWMutex // held for reading by every call, for writing by Close
 	closed bool
+
+	orderly bool // the last life ended with Close
 
 	qmu   sync.Mutex
 	queue []*request // variables that wait to be written
@@ -78,6 +81,8 @@ type groupLog struct {
 	bytes   int
 }
 
+var errReadOnly = errors.New("the log was opened for reading only")
+
 var _ storage.LogStorage = (*Store)(nil)
 
 // Open opens the logs of groups 0 … groups-1 (1 … 100000) in dir, which is
@@ -109,7 +114,7 @@ func Open(dir string, groups int, opts Options) (*Store, error) {
 		s.release()
 		return nil, fmt.Errorf("sharedlog: %w", err)
 	}
-	if !opts.Deterministic {
+	if !opts.Deterministic && !opts.ReadOnly {
 		s.back = startBackground(s)
 	}
 	return s, nil
@@ -120,10 +125,18 @@ func (s *Store) openAll() error {
 	if e, err := fsys.Stat(path.Join(s.root, guardName)); err == nil && e.Dir {
 		return s.makeGuard() // which says what is wrong
 	}
-	if err := fsys.MkdirAll(s.dir); err != nil {
+	is, err := Is(fsys, s.root)
+	if err != nil {
 		return err
 	}
-	var err error
+	if s.opts.ReadOnly {
+		if !is {
+			return fmt.Errorf("%s holds no shared log: %w", s.root, fs.ErrNotExist)
+		}
+		s.failed = errReadOnly
+	} else if err := fsys.MkdirAll(s.dir); err != nil {
+		return err
+	}
 	s.lock, err = fsys.Lock(path.Join(s.dir, "LOCK"))
 	if errors.Is(err, storage.ErrInUse) {
 		return fmt.Errorf("%s is locked: stop the node or tool that uses it, or choose another directory: %w", s.root, err)
@@ -208,6 +221,23 @@ func (s *Store) inRange(group int) error {
 // Groups returns how many groups the store was opened for.
 func (s *Store) Groups() int { return s.count }
 
+// Closed reports whether the life before this one ended in order, or there
+// was none. It is for tools.
+func (s *Store) Closed() bool { return s.orderly }
+
+// Found returns how many groups the log holds, maybe more than Open was asked
+// for: the highest one with a record, and one. It is for tools.
+func (s *Store) Found() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i := len(s.groups) - 1; i >= 0; i-- {
+		if s.groups[i].lastIn > 0 {
+			return i + 1
+		}
+	}
+	return 0
+}
+
 // Dir returns a directory for the checkpoint files of a group, or "" if there
 // is no such group. It does not exist until somebody makes it.
 func (s *Store) Dir(group int) string {
@@ -227,6 +257,9 @@ func (s *Store) Err(group int) error {
 	defer s.life.RUnlock()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if s.opts.ReadOnly {
+		return g.broken
+	}
 	return errors.Join(g.broken, s.failed)
 }
 
@@ -274,11 +307,11 @@ func (s *Store) Close() error {
 
 // finish writes the end of an orderly life. The caller holds wmu.
 func (s *Store) finish() error {
-	if s.failed != nil {
-		return s.failed
-	}
 	if !s.w.dirty {
 		return nil
+	}
+	if s.failed != nil {
+		return s.failed
 	}
 	if err := s.stage(&Header{Kind: Close}, nil); err != nil {
 		return err
