@@ -152,7 +152,7 @@ func (s *Store) evacuateGroup(seg *segment, g *groupLog, sp *span) error {
 			}
 		}
 	}
-	if g.at == seg.seq && g.mark.hasNewest && g.floor > g.mark.newest {
+	if g.at == seg.seq && g.mark.hasNewest && (!g.mark.hasMax || g.floor > g.mark.max) {
 		// All records are trimmed; the order of what comes must be kept.
 		if err := s.stage(&Header{Kind: Newest, Group: uint32(g.id), Instance: g.mark.newest}, nil); err != nil {
 			return s.fail(err)

@@ -39,7 +39,7 @@ type Options struct {
 	SegmentBytes int64
 
 	// ZeroAheadMax is how many bytes at most are filled with zeros ahead of
-	// the records, at least 64; 0 means 4 MiB, -1 none. It is done only while
+	// the records, at least 64; 0 means 1 MiB, -1 none. It is done only while
 	// records are small: see the package's comment.
 	ZeroAheadMax int64
 
@@ -68,7 +68,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.SegmentBytes = segmentBytes
 	}
 	if o.ZeroAheadMax == 0 {
-		o.ZeroAheadMax = 4 << 20
+		o.ZeroAheadMax = 1 << 20
 	}
 	if o.FilesMax == 0 {
 		o.FilesMax = 128

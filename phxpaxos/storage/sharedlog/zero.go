@@ -16,7 +16,7 @@ const (
 	// zeroBelow is how many bytes go into a sync at most, on average, while
 	// zeros are written ahead. Above it a sync is mostly data, which would be
 	// written twice for nothing.
-	zeroBelow = 32 << 10
+	zeroBelow = 96 << 10
 )
 
 // zeros is what is written ahead, a piece at a time.
@@ -58,7 +58,11 @@ func (z *zeroing) claim(end int64) {
 
 // synced counts a sync of so many bytes.
 func (z *zeroing) synced(bytes int64) {
-	z.average.Store((7*z.average.Load() + bytes) / 8)
+	average := z.average.Load()
+	if average == 0 {
+		average = bytes
+	}
+	z.average.Store((3*average + bytes) / 4)
 }
 
 func (s *Store) zeroChunk(end int64) int64 {
