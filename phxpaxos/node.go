@@ -15,7 +15,6 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/waitlock"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
@@ -97,27 +96,6 @@ func run(opts *Options, open openFunc) (*Node, error) {
 	}
 	n.notifier.start()
 	return n, nil
-}
-
-func (n *Node) openStorage(opts *Options) error {
-	if opts.LogStorage != nil {
-		n.store, n.closeStore = opts.LogStorage, func() error { return nil }
-		return nil
-	}
-	store, err := vfile.Open(opts.LogStoragePath, opts.GroupCount, vfile.Options{
-		LargeFiles: opts.LargeValueMode, Observer: n.observer,
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrStorage, err)
-	}
-	n.store = store
-	n.closeStore = func() error {
-		if err := store.Close(); err != nil {
-			return fmt.Errorf("%w: closing: %w", ErrStorage, err)
-		}
-		return nil
-	}
-	return nil
 }
 
 func (n *Node) openNetwork(opts *Options) error {

@@ -56,11 +56,7 @@ type node struct {
 func newNode(w *World, index int, id nodeid.ID) *node {
 	n := &node{w: w, index: index, id: id, name: nodeName(index), checks: w.checks}
 	n.cast()
-	if w.plain {
-		n.medium = newPlainMedium(w.plan.Groups)
-	} else {
-		n.medium = newRealMedium(w.plan.Groups, w.plan.load.bytesMax(), stream(w.plan.Seed, streamMedium+uint64(index)<<20))
-	}
+	n.medium = newMedium(w.kept, w.plan.Groups, w.plan.load.bytesMax(), stream(w.plan.Seed, streamMedium+uint64(index)<<20))
 	n.disk.n = n
 	for g := range w.plan.Groups {
 		n.members = append(n.members, &member{n: n, index: g})

@@ -42,10 +42,10 @@ func TestSeeds(t *testing.T) {
 }
 
 // TestTurnedBits: a bit that turns in a record on disk is found when the node
-// starts again, on the production storage and on the model. Bits of what lies
+// starts again, on both production storages and on the model. Bits of what lies
 // beside the records may turn without a consequence.
 func TestTurnedBits(t *testing.T) {
-	for _, o := range []Options{{}, {Plain: true}} {
+	for _, o := range []Options{{Storage: Original}, {Storage: Shared}, {Storage: Maps}} {
 		var sum Stats
 		for seed := uint64(1); seed <= 8; seed++ {
 			p := NewPlanOf(Static, seed, 3, 1)
@@ -125,7 +125,7 @@ func TestLostMemory(t *testing.T) {
 		for seed := uint64(1); seed <= 8; seed++ {
 			p := NewPlanOf(Any, seed, 0, 0)
 			p.load.losses, p.load.saves, p.load.executeMany = 100, saves, seed%2 == 0
-			res := Run(p, Options{Plain: true})
+			res := Run(p, Options{Storage: Maps})
 			if res.Violation != nil {
 				t.Errorf("seed %d, saves %d: %v", seed, saves, res.Violation)
 			}

@@ -66,7 +66,7 @@ func (c *cluster) launch(ctx context.Context, o *options, groups int, ids []node
 	for _, i := range mine {
 		set := setup{
 			Me: i, Nodes: ids, Dir: filepath.Join(c.dir, "node"+strconv.Itoa(i+1)),
-			Groups: groups, NoSync: !o.Durable, BatchCountMax: 1, BatchDelay: o.BatchDelay,
+			Groups: groups, NoSync: !o.Durable, Shared: o.Storage == "shared", BatchCountMax: 1, BatchDelay: o.BatchDelay,
 		}
 		if o.Batch {
 			set.BatchCountMax = 0 // the library's default

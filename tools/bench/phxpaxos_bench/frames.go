@@ -17,6 +17,7 @@ type setup struct {
 	Dir    string // the child's own; it removes it when it ends
 	Groups int
 	NoSync bool
+	Shared bool // the shared log, not the original's layout
 	// BatchCountMax is Options.Batch.CountMax: 1 means no batching.
 	BatchCountMax int
 	BatchDelay    time.Duration

@@ -18,6 +18,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 )
 
@@ -111,7 +112,7 @@ type benchNode struct {
 // serve runs the node and does what the parent asks for.
 func serve(set setup, requests *gob.Decoder, out *reports) error {
 	b := &benchNode{set: set, out: out, clock: realClock{time.Now()}}
-	store, err := vfile.Open(set.Dir, set.Groups, vfile.Options{FS: countingFS{osfs.FS{}, &b.disk}})
+	store, err := openLog(set, countingFS{osfs.FS{}, &b.disk})
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}
@@ -126,6 +127,13 @@ func serve(set setup, requests *gob.Decoder, out *reports) error {
 		}
 		b.handle(q)
 	}
+}
+
+func openLog(set setup, fsys storage.FS) (storage.LogStorage, error) {
+	if set.Shared {
+		return sharedlog.Open(set.Dir, set.Groups, sharedlog.Options{FS: fsys})
+	}
+	return vfile.Open(set.Dir, set.Groups, vfile.Options{FS: fsys})
 }
 
 func (b *benchNode) start(store storage.LogStorage) (err error) {

@@ -41,6 +41,7 @@ type options struct {
 	Seconds      float64
 	Warmup       float64
 	Nodes        int
+	Storage      string
 	At           int // number of the node that proposes, from 1; 0 for all
 	Dir          string
 	JSON         bool
@@ -91,7 +92,7 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 // parseArgs reads the command line. Errors name flag, value and rule.
 func parseArgs(args []string, output io.Writer) (*options, error) {
 	o := &options{
-		ValueBytes: 100, Callers: []int{1, 10, 100, 1000}, Durable: true, Batch: true, At: 1,
+		ValueBytes: 100, Callers: []int{1, 10, 100, 1000}, Durable: true, Batch: true, At: 1, Storage: "shared",
 		MatrixGroups: []int{1, 20, 100, 1000}, MatrixValues: []int{16, 100, 2 << 10, 100 << 10},
 		MatrixCallers: []int{1, 10, 100, 1000},
 	}
@@ -110,6 +111,13 @@ func parseArgs(args []string, output io.Writer) (*options, error) {
 	flags.Float64Var(&o.Warmup, "warmup", 1, "how many seconds it runs before that")
 	flags.IntVar(&o.Nodes, "nodes", 3, "how many nodes, one process each")
 	flags.Func("at", "`number` of the node that proposes, or all (default 1)", one(parseAt, &o.At))
+	flags.Func("storage", "original or shared: the `layout` of the logs (default shared)", func(v string) error {
+		if v != "original" && v != "shared" {
+			return errors.New("must be original or shared")
+		}
+		o.Storage = v
+		return nil
+	})
 	flags.StringVar(&o.Dir, "dir", "", "`directory` in which the nodes get temporary ones; its disk is what is measured (default: the system's for temporary files)")
 	flags.BoolVar(&o.JSON, "json", false, "print everything that was counted, as JSON")
 	flags.StringVar(&o.Markdown, "markdown", "", "write the table to this `file`")
