@@ -146,7 +146,7 @@ func (l *life) condemn(err error) {
 // other may be started before: two would work on the same data.
 func (l *life) bury() (exit string) {
 	if l.proc.started() != nil {
-		<-l.proc.exited
+		<-l.proc.read
 		exit = l.proc.cmd.ProcessState.String()
 	}
 	l.client.Kill()

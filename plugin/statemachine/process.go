@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-plugin/runner"
 )
@@ -20,6 +21,9 @@ import (
 // handshakeBytesMax bounds the line with which a child introduces itself: it
 // holds a path, and perhaps a certificate.
 const handshakeBytesMax = 16 << 10
+
+// lastWordsMax is how long the output of a child that has ended is read.
+const lastWordsMax = 200 * time.Millisecond
 
 // process is a child as go-plugin runs it. Other than go-plugin's own it holds
 // the child's input, whose end tells the child to end; it reads the output
@@ -37,7 +41,8 @@ type process struct {
 	exited chan struct{} // closed when it has ended; err says how
 	err    error
 
-	tooLong atomic.Bool // its first line
+	read    chan struct{} // closed when all that it wrote has been read
+	tooLong atomic.Bool   // its first line
 
 	mu      sync.Mutex
 	running *os.Process // nil before the start
@@ -47,7 +52,7 @@ type process struct {
 var _ runner.Runner = (*process)(nil)
 
 func newProcess(cmd *exec.Cmd, logs *childLogs) (*process, error) {
-	p := &process{cmd: cmd, logs: logs, exited: make(chan struct{})}
+	p := &process{cmd: cmd, logs: logs, exited: make(chan struct{}), read: make(chan struct{})}
 	p.first, p.told = io.Pipe()
 	var ends [3][2]*os.File
 	for i := range ends {
@@ -90,15 +95,20 @@ func (p *process) Start(context.Context) error {
 		p.errs.Close()
 		return err
 	}
-	go p.readOutput()
-	go p.logs.read(p.errs, "stderr")
+	var readers sync.WaitGroup
+	readers.Go(p.readOutput)
+	readers.Go(func() { p.logs.read(p.errs, "stderr") })
 	go func() {
 		<-p.exited
-		p.told.Close()
 		p.stdin.Close()
-		// What it started may hold the other ends for ever.
+		// What the child has started may hold the other ends for ever.
+		end := time.Now().Add(lastWordsMax)
+		p.out.SetReadDeadline(end)
+		p.errs.SetReadDeadline(end)
+		readers.Wait()
 		p.out.Close()
 		p.errs.Close()
+		close(p.read)
 	}()
 	return nil
 }
