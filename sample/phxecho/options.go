@@ -18,6 +18,7 @@ type options struct {
 	nodes      []nodeid.ID
 	logDir     string
 	storageDir string
+	machine    string // the program of the state machine, "" if it is this one
 }
 
 // logPath is where this node keeps its data. The name is the original's, so
@@ -44,6 +45,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, exit int, ok
 	flags.StringVar(&o.logDir, "log_dir", "./log", "`directory` of the log files, created if missing")
 	flags.StringVar(&o.storageDir, "storage_dir", ".", "`directory` that holds the data directory logpath_<ip>_<port>")
 
+	flags.StringVar(&o.machine, "sm", "", "`program` of the state machine, such as phxecho_sm; without it the state machine is part of this one")
 	words, err := parseInterleaved(flags, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -11,6 +11,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/sample/phxecho/echo"
 )
 
 const prompt = "\nplease input: <echo req value>\n"
@@ -31,11 +32,18 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 		return exitFail
 	}
 	defer logs.Close()
+	m, end, err := openMachine(o.machine, out, slog.New(logs))
+	if err != nil {
+		out.print(fmt.Sprintf("load state machine fail, ret %d\n", phxpaxos.Code(err)))
+		warn("%v; correct the path behind -sm", err)
+		return exitFail
+	}
+	defer end.Close()
 	node, err := phxpaxos.Run(phxpaxos.Options{
 		LogStoragePath: o.logPath(),
 		MyNode:         o.me,
 		Nodes:          o.nodes,
-		StateMachines:  []sm.StateMachine{&machine{out}},
+		StateMachines:  []sm.StateMachine{m},
 		Logger:         slog.New(logs),
 	})
 	if err != nil {
@@ -75,7 +83,7 @@ func converse(ctx context.Context, node *phxpaxos.Node, stdin io.Reader, out *co
 		if err != nil {
 			return fmt.Errorf("reading the input: %w", err)
 		}
-		result, err := node.Propose(ctx, 0, machineID, value)
+		result, err := node.Propose(ctx, 0, echo.ID, value)
 		switch {
 		case ctx.Err() != nil && err != nil:
 			return nil
