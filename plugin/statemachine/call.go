@@ -108,11 +108,7 @@ func (h *host) executed(l *life, g *group, entries []sm.Entry, r *pb.ExecuteResp
 	}
 	old := g.at.before(g.reached)
 	if n > 0 {
-		e := entries[n-1]
-		g.at = position{e.Instance, e.Index + 1}
-		if e.Last {
-			g.at = position{e.Instance + 1, 0}
-		}
+		g.at = behind(entries[n-1])
 		if g.reached.before(g.at) {
 			g.reached = g.at
 		}

@@ -19,6 +19,14 @@ func (p position) before(q position) bool {
 	return p.instance < q.instance || p.instance == q.instance && p.index < q.index
 }
 
+// behind is the position behind an entry.
+func behind(e sm.Entry) position {
+	if e.Last {
+		return position{e.Instance + 1, 0}
+	}
+	return position{e.Instance, e.Index + 1}
+}
+
 // group is what the host knows of one group. Its fields belong to host.mu.
 type group struct {
 	index      int

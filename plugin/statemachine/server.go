@@ -85,11 +85,7 @@ func (s *server) Execute(_ context.Context, r *pb.ExecuteRequest) (*pb.ExecuteRe
 	results, err := s.run(g)
 	response := &pb.ExecuteResponse{Results: results}
 	if n := len(results); n > 0 && n <= len(g.entries) {
-		e := g.entries[n-1]
-		g.at = position{e.Instance, e.Index + 1}
-		if e.Last {
-			g.at = position{e.Instance + 1, 0}
-		}
+		g.at = behind(g.entries[n-1])
 	}
 	clear(g.entries)
 	if err != nil {
@@ -108,8 +104,8 @@ func (s *server) take(g *served, r *pb.ExecuteRequest) error {
 			g.at = position{s.checkpointer.CheckpointInstance(int(r.Group)) + 1, 0}
 		}
 	}
-	if len(r.Entries) == 0 {
-		return status.Error(codes.InvalidArgument, "no entries")
+	if len(r.Entries) == 0 || r.Instance == sm.NoCheckpoint {
+		return status.Errorf(codes.InvalidArgument, "%d entries of instance %d", len(r.Entries), r.Instance)
 	}
 	g.entries = g.entries[:0]
 	at := g.at
