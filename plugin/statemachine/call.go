@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
+	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	pb "github.com/phxpaxos/phxpaxos-go/plugin/statemachine/statemachinepb"
@@ -36,10 +38,10 @@ func (h *host) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, err
 	if err != nil {
 		return results, err
 	}
-	response, err := call(l, l.opts.CallTimeout, l.rpc.Execute, g.ask(entries))
-	g.forget()
+	response, err := g.exchange(l, entries)
 	if err != nil {
-		return results, err
+		l.condemn(err)
+		return results, l.interrupted()
 	}
 	if err := h.executed(l, g, entries, response); err != nil {
 		l.condemn(err)
@@ -66,6 +68,25 @@ func (h *host) admit(g *group, e sm.Entry) (*life, error) {
 		return nil, fmt.Errorf("%w: %w", sm.ErrInterrupted, errRepeat)
 	}
 	return h.life, nil
+}
+
+// exchange sends a request on the group's stream and waits for the response.
+func (g *group) exchange(l *life, entries []sm.Entry) (*pb.ExecuteResponse, error) {
+	defer g.forget()
+	if g.streamOf != l {
+		stream, err := l.rpc.Execute(l.ctx)
+		if err != nil {
+			return nil, err
+		}
+		g.stream, g.streamOf = stream, l
+	}
+	timer := time.AfterFunc(l.opts.CallTimeout, func() { l.condemn(hangs(l.opts.CallTimeout)) })
+	defer timer.Stop()
+	// Why sending failed is what receiving says.
+	if err := g.stream.Send(g.ask(entries)); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return g.stream.Recv()
 }
 
 // ask makes the request for entries. One goroutine executes in a group, so

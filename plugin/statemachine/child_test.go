@@ -219,7 +219,26 @@ func (s *liar) Checkpoints(_ context.Context, r *pb.CheckpointsRequest) (*pb.Che
 	return &pb.CheckpointsResponse{Checkpoints: make([]*pb.Checkpoint, n)}, nil
 }
 
-func (s *liar) Execute(ctx context.Context, r *pb.ExecuteRequest) (*pb.ExecuteResponse, error) {
+func (s *liar) Execute(stream grpc.BidiStreamingServer[pb.ExecuteRequest, pb.ExecuteResponse]) error {
+	for {
+		r, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		if s.mode == "hangs up" && string(r.Entries[0].Value) == "lie" {
+			return nil
+		}
+		response, err := s.execute(r)
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(response); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *liar) execute(r *pb.ExecuteRequest) (*pb.ExecuteResponse, error) {
 	if string(r.Entries[0].Value) != "lie" {
 		return &pb.ExecuteResponse{Results: make([][]byte, len(r.Entries))}, nil
 	}

@@ -155,6 +155,7 @@ func TestNonsenseEndsTheProcess(t *testing.T) {
 		"huge answer":               "message larger than max",
 		"answers late":              "no answer within 300ms",
 		"unknown error":             "no idea",
+		"hangs up":                  "EOF",
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()

@@ -1,7 +1,6 @@
 package statemachine
 
 import (
-	"context"
 	"log/slog"
 	"math"
 	"testing"
@@ -97,7 +96,7 @@ func FuzzServe(f *testing.F) {
 			if proto.Unmarshal(data, &r) != nil {
 				continue
 			}
-			answer, err := s.Execute(context.Background(), &r)
+			answer, err := s.execute(&r)
 			if err == nil && len(answer.Results) != len(r.Entries) {
 				t.Errorf("%d entries, %d results", len(r.Entries), len(answer.Results))
 			}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/grpc"
+
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	pb "github.com/phxpaxos/phxpaxos-go/plugin/statemachine/statemachinepb"
 )
@@ -27,7 +29,7 @@ func behind(e sm.Entry) position {
 	return position{e.Instance, e.Index + 1}
 }
 
-// group is what the host knows of one group. Its fields belong to host.mu.
+// group is what the host knows of one group. Its upper fields belong to host.mu.
 type group struct {
 	index      int
 	told       bool     // the group knows where the state of the running process ends
@@ -36,8 +38,11 @@ type group struct {
 	reached    position // of all processes; while at is before it the state is old
 	checkpoint uint64   // the durable state ends here, as far as is known
 
-	request pb.ExecuteRequest // used again for every call
-	entries []*pb.Entry
+	// Of the goroutine that executes.
+	stream   grpc.BidiStreamingClient[pb.ExecuteRequest, pb.ExecuteResponse]
+	streamOf *life
+	request  pb.ExecuteRequest // used again for every call
+	entries  []*pb.Entry
 }
 
 // begin takes where the durable state of a new process ends.

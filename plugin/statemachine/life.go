@@ -52,7 +52,7 @@ func startLife(ctx context.Context, path string, number uint64, opts *Options) (
 		HandshakeConfig:  handshake,
 		VersionedPlugins: map[int]goplugin.PluginSet{protocolVersion: {pluginName: &service{}}},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		StartTimeout:     opts.StartTimeout,
+		StartTimeout:     opts.StartTimeout + time.Minute, // the one below is shorter, and covers more
 		Logger:           hclog.NewNullLogger(), // what is worth a line is said here
 		SyncStdout:       logs, SyncStderr: logs,
 		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
@@ -184,8 +184,15 @@ func callWithin[Request, Response any](ctx context.Context, l *life, timeout tim
 	case ctx.Err() != nil && l.ctx.Err() == nil:
 		return response, context.Cause(ctx)
 	case status.Code(err) == codes.DeadlineExceeded:
-		err = fmt.Errorf("no answer within %v, it hangs", timeout)
+		err = hangs(timeout)
 	}
 	l.condemn(err)
-	return response, fmt.Errorf("%w: process %s: %w", sm.ErrInterrupted, l.proc.ID(), context.Cause(l.ctx))
+	return response, l.interrupted()
+}
+
+func hangs(timeout time.Duration) error { return fmt.Errorf("no answer within %v, it hangs", timeout) }
+
+// interrupted is what a call on a life that is over ends with.
+func (l *life) interrupted() error {
+	return fmt.Errorf("%w: process %s: %w", sm.ErrInterrupted, l.proc.ID(), context.Cause(l.ctx))
 }

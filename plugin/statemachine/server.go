@@ -2,9 +2,12 @@ package statemachine
 
 import (
 	"context"
+	"errors"
+	"io"
 	"path/filepath"
 	"sync"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -74,8 +77,27 @@ func (s *server) checkpoint(group int32) *pb.Checkpoint {
 	return &pb.Checkpoint{Any: true, Instance: at}
 }
 
-// Execute applies entries.
-func (s *server) Execute(_ context.Context, r *pb.ExecuteRequest) (*pb.ExecuteResponse, error) {
+// Execute applies entries, request for request.
+func (s *server) Execute(stream grpc.BidiStreamingServer[pb.ExecuteRequest, pb.ExecuteResponse]) error {
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		response, err := s.execute(r)
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(response); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *server) execute(r *pb.ExecuteRequest) (*pb.ExecuteResponse, error) {
 	g := s.group(r.Group)
 	g.mu.Lock()
 	defer g.mu.Unlock()

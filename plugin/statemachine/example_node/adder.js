@@ -57,8 +57,7 @@ function checkpoint(group) {
   return s ? {any: true, instance: String(BigInt(s.next) - 1n)} : {any: false};
 }
 
-function execute(call, done) {
-  const {group, instance, last, entries} = call.request;
+function execute({group, instance, last, entries}) {
   const state = groups[group] ??= {sum: '0', next: '0'};
   const results = [];
   for (const e of entries) {
@@ -70,28 +69,29 @@ function execute(call, done) {
     state.sum = String(BigInt(state.sum) + BigInt(text));
     results.push(Buffer.from(state.sum));
   }
+  if (last) within.delete(group); else within.add(group);
   if (last) {
     state.next = String(BigInt(instance) + 1n);
     if (BigInt(state.next) >= BigInt(saved[group]?.next ?? 0) + checkpointEvery && whole()) save();
   }
-  done(null, {results, failed: false, checkpoint: checkpoint(group)});
+  return {results, failed: false, checkpoint: checkpoint(group)};
 }
 
-// whole: no group is within an instance. This process answers one call at a
-// time, so only a call that was not the last of its instance leaves one so.
+// whole: no group is within an instance, so all sums may be saved. This process
+// answers one request at a time, so only one that was not the last of its
+// instance leaves a group so.
 const within = new Set();
 const whole = () => within.size === 0;
-function tracked(call, done) {
-  const {group, last} = call.request;
-  if (last) within.delete(group); else within.add(group);
-  execute(call, done);
-}
 
 const server = new grpc.Server({'grpc.max_receive_message_length': 128 << 20, 'grpc.max_send_message_length': 128 << 20});
 server.addService(service, {
   Describe: (call, done) => done(null, {id: 12, checkpoints: true, queries: true}),
   Checkpoints: (call, done) => done(null, {checkpoints: call.request.groups.map(checkpoint)}),
-  Execute: tracked,
+  Execute: (call) => {
+    call.on('data', (request) => call.write(execute(request)));
+    call.on('end', () => call.end());
+    call.on('error', () => {}); // the host is gone
+  },
   Query: (call, done) => {
     if (call.request.request.toString() === 'pid') return done(null, {response: Buffer.from(String(process.pid))});
     done(null, {response: Buffer.from(groups[call.request.group]?.sum ?? '0')});

@@ -1084,11 +1084,11 @@ const file_plugin_statemachine_statemachinepb_statemachine_proto_rawDesc = "" +
 	"\rQueryResponse\x12\x1a\n" +
 	"\bresponse\x18\x01 \x01(\fR\bresponse\x12\x16\n" +
 	"\x06failed\x18\x02 \x01(\bR\x06failed\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error2\xdf\x06\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error2\xe3\x06\n" +
 	"\fStateMachine\x12a\n" +
 	"\bDescribe\x12).phxpaxos.statemachine.v1.DescribeRequest\x1a*.phxpaxos.statemachine.v1.DescribeResponse\x12j\n" +
-	"\vCheckpoints\x12,.phxpaxos.statemachine.v1.CheckpointsRequest\x1a-.phxpaxos.statemachine.v1.CheckpointsResponse\x12^\n" +
-	"\aExecute\x12(.phxpaxos.statemachine.v1.ExecuteRequest\x1a).phxpaxos.statemachine.v1.ExecuteResponse\x12p\n" +
+	"\vCheckpoints\x12,.phxpaxos.statemachine.v1.CheckpointsRequest\x1a-.phxpaxos.statemachine.v1.CheckpointsResponse\x12b\n" +
+	"\aExecute\x12(.phxpaxos.statemachine.v1.ExecuteRequest\x1a).phxpaxos.statemachine.v1.ExecuteResponse(\x010\x01\x12p\n" +
 	"\rBeforePropose\x12..phxpaxos.statemachine.v1.BeforeProposeRequest\x1a/.phxpaxos.statemachine.v1.BeforeProposeResponse\x12m\n" +
 	"\fTakeSnapshot\x12-.phxpaxos.statemachine.v1.TakeSnapshotRequest\x1a..phxpaxos.statemachine.v1.TakeSnapshotResponse\x12v\n" +
 	"\x0fReleaseSnapshot\x120.phxpaxos.statemachine.v1.ReleaseSnapshotRequest\x1a1.phxpaxos.statemachine.v1.ReleaseSnapshotResponse\x12m\n" +

@@ -37,9 +37,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// StateMachine is served by the child. The host calls Execute, BeforePropose
-// and LoadSnapshot of one group one after the other; calls of different groups,
-// and all others, come at the same time. A call that ends with a gRPC status
+// StateMachine is served by the child. Requests of Execute, BeforePropose and
+// LoadSnapshot for one group come one after the other; those of different
+// groups, and all others, come at the same time. A call that ends with a gRPC status
 // other than OK, that takes too long, or whose answer makes no sense, is the
 // end of the process: the host kills it and starts it again.
 type StateMachineClient interface {
@@ -49,8 +49,11 @@ type StateMachineClient interface {
 	// few seconds, to see whether the process is alive, so it must be quick
 	// while the others run.
 	Checkpoints(ctx context.Context, in *CheckpointsRequest, opts ...grpc.CallOption) (*CheckpointsResponse, error)
-	// Execute applies entries, in their order.
-	Execute(ctx context.Context, in *ExecuteRequest, opts ...grpc.CallOption) (*ExecuteResponse, error)
+	// Execute applies entries, in their order. There is one stream for each
+	// group, opened when it is needed and used for the whole life: a stream
+	// costs less for each message than calls do. Each request gets one response
+	// before the next is sent.
+	Execute(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ExecuteRequest, ExecuteResponse], error)
 	// BeforePropose may replace a value just before it is proposed. Called only
 	// if Describe said before_propose.
 	BeforePropose(ctx context.Context, in *BeforeProposeRequest, opts ...grpc.CallOption) (*BeforeProposeResponse, error)
@@ -93,15 +96,18 @@ func (c *stateMachineClient) Checkpoints(ctx context.Context, in *CheckpointsReq
 	return out, nil
 }
 
-func (c *stateMachineClient) Execute(ctx context.Context, in *ExecuteRequest, opts ...grpc.CallOption) (*ExecuteResponse, error) {
+func (c *stateMachineClient) Execute(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ExecuteRequest, ExecuteResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ExecuteResponse)
-	err := c.cc.Invoke(ctx, StateMachine_Execute_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &StateMachine_ServiceDesc.Streams[0], StateMachine_Execute_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[ExecuteRequest, ExecuteResponse]{ClientStream: stream}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type StateMachine_ExecuteClient = grpc.BidiStreamingClient[ExecuteRequest, ExecuteResponse]
 
 func (c *stateMachineClient) BeforePropose(ctx context.Context, in *BeforeProposeRequest, opts ...grpc.CallOption) (*BeforeProposeResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -157,9 +163,9 @@ func (c *stateMachineClient) Query(ctx context.Context, in *QueryRequest, opts .
 // All implementations must embed UnimplementedStateMachineServer
 // for forward compatibility.
 //
-// StateMachine is served by the child. The host calls Execute, BeforePropose
-// and LoadSnapshot of one group one after the other; calls of different groups,
-// and all others, come at the same time. A call that ends with a gRPC status
+// StateMachine is served by the child. Requests of Execute, BeforePropose and
+// LoadSnapshot for one group come one after the other; those of different
+// groups, and all others, come at the same time. A call that ends with a gRPC status
 // other than OK, that takes too long, or whose answer makes no sense, is the
 // end of the process: the host kills it and starts it again.
 type StateMachineServer interface {
@@ -169,8 +175,11 @@ type StateMachineServer interface {
 	// few seconds, to see whether the process is alive, so it must be quick
 	// while the others run.
 	Checkpoints(context.Context, *CheckpointsRequest) (*CheckpointsResponse, error)
-	// Execute applies entries, in their order.
-	Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error)
+	// Execute applies entries, in their order. There is one stream for each
+	// group, opened when it is needed and used for the whole life: a stream
+	// costs less for each message than calls do. Each request gets one response
+	// before the next is sent.
+	Execute(grpc.BidiStreamingServer[ExecuteRequest, ExecuteResponse]) error
 	// BeforePropose may replace a value just before it is proposed. Called only
 	// if Describe said before_propose.
 	BeforePropose(context.Context, *BeforeProposeRequest) (*BeforeProposeResponse, error)
@@ -199,8 +208,8 @@ func (UnimplementedStateMachineServer) Describe(context.Context, *DescribeReques
 func (UnimplementedStateMachineServer) Checkpoints(context.Context, *CheckpointsRequest) (*CheckpointsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Checkpoints not implemented")
 }
-func (UnimplementedStateMachineServer) Execute(context.Context, *ExecuteRequest) (*ExecuteResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method Execute not implemented")
+func (UnimplementedStateMachineServer) Execute(grpc.BidiStreamingServer[ExecuteRequest, ExecuteResponse]) error {
+	return status.Error(codes.Unimplemented, "method Execute not implemented")
 }
 func (UnimplementedStateMachineServer) BeforePropose(context.Context, *BeforeProposeRequest) (*BeforeProposeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BeforePropose not implemented")
@@ -274,23 +283,12 @@ func _StateMachine_Checkpoints_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
-func _StateMachine_Execute_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ExecuteRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(StateMachineServer).Execute(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: StateMachine_Execute_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(StateMachineServer).Execute(ctx, req.(*ExecuteRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func _StateMachine_Execute_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(StateMachineServer).Execute(&grpc.GenericServerStream[ExecuteRequest, ExecuteResponse]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type StateMachine_ExecuteServer = grpc.BidiStreamingServer[ExecuteRequest, ExecuteResponse]
 
 func _StateMachine_BeforePropose_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(BeforeProposeRequest)
@@ -398,10 +396,6 @@ var StateMachine_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _StateMachine_Checkpoints_Handler,
 		},
 		{
-			MethodName: "Execute",
-			Handler:    _StateMachine_Execute_Handler,
-		},
-		{
 			MethodName: "BeforePropose",
 			Handler:    _StateMachine_BeforePropose_Handler,
 		},
@@ -422,6 +416,13 @@ var StateMachine_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _StateMachine_Query_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Execute",
+			Handler:       _StateMachine_Execute_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "plugin/statemachine/statemachinepb/statemachine.proto",
 }
