@@ -20,6 +20,7 @@ type options struct {
 	logDir     string
 	storageDir string
 	tls        *tlsflags.Flags
+	machine    string // the program of the state machine, "" if it is this one
 }
 
 // logPath is where this node keeps its data. The name is the original's, so
@@ -48,6 +49,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, exit int, ok
 
 	o.tls = tlsflags.Register(flags)
 
+	flags.StringVar(&o.machine, "sm", "", "`program` of the state machine, such as phxecho_sm; without it the state machine is part of this one")
 	words, err := parseInterleaved(flags, args)
 	if err == nil {
 		err = o.tls.Validate()

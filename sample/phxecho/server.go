@@ -12,6 +12,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/sample/phxecho/echo"
 )
 
 const prompt = "\nplease input: <echo req value>\n"
@@ -33,15 +34,23 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 	}
 	defer logs.Close()
 	logger := slog.New(logs)
+	m, end, err := openMachine(o.machine, out, logger)
+	if err != nil {
+		out.print(fmt.Sprintf("load state machine fail, ret %d\n", phxpaxos.Code(err)))
+		warn("%v; correct the path behind -sm", err)
+		return exitFail
+	}
+	defer end.Close()
 	net, err := o.tls.Network(network.Config{Me: o.me, Logger: logger})
 	var node *phxpaxos.Node
 	if err == nil {
 		node, err = phxpaxos.Run(phxpaxos.Options{
 			LogStoragePath: o.logPath(),
+			LogLayout:      phxpaxos.LayoutOriginal, // the original's programs may open it
 			MyNode:         o.me,
 			Nodes:          o.nodes,
 			Network:        net,
-			StateMachines:  []sm.StateMachine{&machine{out}},
+			StateMachines:  []sm.StateMachine{m},
 			Logger:         logger,
 		})
 	}
@@ -82,7 +91,7 @@ func converse(ctx context.Context, node *phxpaxos.Node, stdin io.Reader, out *co
 		if err != nil {
 			return fmt.Errorf("reading the input: %w", err)
 		}
-		result, err := node.Propose(ctx, 0, machineID, value)
+		result, err := node.Propose(ctx, 0, echo.ID, value)
 		switch {
 		case ctx.Err() != nil && err != nil:
 			return nil

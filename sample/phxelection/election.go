@@ -55,6 +55,7 @@ func open(o options, out *console, stderr io.Writer) (*phxpaxos.Node, error) {
 	}
 	return phxpaxos.Run(phxpaxos.Options{
 		LogStoragePath:           o.logPath(),
+		LogLayout:                phxpaxos.LayoutOriginal, // the original's programs may open it
 		MyNode:                   o.me,
 		Nodes:                    o.nodes,
 		Network:                  net,

@@ -7,11 +7,13 @@ const (
 	proposerGo = "phxpaxos/paxos/proposer.go"
 	typesGo    = "phxpaxos/paxos/types.go"
 	electionGo = "phxpaxos/group/election.go"
+	groupGo    = "phxpaxos/group/group.go"
 	executeGo  = "phxpaxos/group/execute.go"
 	masterGo   = "phxpaxos/group/master.go"
 	queueGo    = "phxpaxos/group/queue.go"
 	readGo     = "phxpaxos/group/read.go"
 	receiveGo  = "phxpaxos/group/receive.go"
+	rewindGo   = "phxpaxos/group/rewind.go"
 	recoverGo  = "phxpaxos/group/recover.go"
 	systemGo   = "phxpaxos/group/system.go"
 	vfileDir   = "phxpaxos/storage/vfile/"
@@ -39,6 +41,14 @@ var mutants = []mutant{
 	{"records that are not written yet count as readable", []edit{{coreGo, "if len(c.out.unsaved) > 0 {", "if false {"}}},
 	{"the last value of a batch is not executed", []edit{{executeGo,
 		"for x.next < len(x.entries) {", "for x.next < max(min(1, len(x.entries)), len(x.entries)-1) {"}}},
+	{"a state machine that fell back misses the first instance behind its checkpoint", []edit{{rewindGo,
+		"r.has = to + 1 //", "r.has = to + 2 //"}}},
+	{"what was executed of the instance under way before a state machine fell back is not given again", []edit{{rewindGo,
+		"&& x.active && !r.give(g, x, x.entries, x.next)", "&& false"}}},
+	{"a state machine that fell back is given records that are not on disk yet", []edit{{rewindGo,
+		"if r.next >= g.Readable() || n >= rewindInstances", "if n >= rewindInstances"}}},
+	{"the rest is executed before a state machine that fell back has everything again", []edit{{groupGo,
+		"|| !g.exec.level() {", "{"}}},
 	{"a restart executes the newest record, which may be undecided", []edit{{recoverGo,
 		"for i := from; i < s.Instance; i++ {", "for i := from; i <= s.Instance; i++ {"}}},
 	{"a change of the members by an old version counts", []edit{{systemGo, "if v.Version != s.v.Version {", "if false {"}}},
