@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
 )
@@ -20,6 +21,7 @@ type options struct {
 	logDir     string
 	storageDir string
 	tls        *tlsflags.Flags
+	monitor    monitor.Flags
 }
 
 // logPath is where this node keeps its data. The name is the original's, so
@@ -45,7 +47,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, exit int, ok
 	flags.SetOutput(io.Discard) // errors are reported below, once
 	flags.StringVar(&o.logDir, "log_dir", "./log", "`directory` of the log files, created if missing")
 	flags.StringVar(&o.storageDir, "storage_dir", ".", "`directory` that holds the data directory logpath_<ip>_<port>")
-
+	o.monitor.Register(flags)
 	o.tls = tlsflags.Register(flags)
 
 	words, err := parseInterleaved(flags, args)
