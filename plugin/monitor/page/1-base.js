@@ -48,6 +48,9 @@ function seconds(v) {
   return three(v) + " s";
 }
 
+// plain drops zeros behind the point: "20.0 k/s" is "20 k/s" on a scale.
+const plain = (text) => text.replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, "");
+
 function span(v) {
   v = Math.max(0, Math.floor(v));
   if (v < 60) return v + " s";

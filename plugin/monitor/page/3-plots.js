@@ -5,8 +5,8 @@ const plots = [
   { id: "latency", title: "Latency", key: "— p99  ┄ p50", lines: [[S.p99, []], [S.p50, [3, 3]]], text: seconds, skipZero: true },
   { id: "sync", title: "Disk sync", key: "— p99  ┄ p50", lines: [[S.sync99, []], [S.sync50, [3, 3]]], text: seconds, skipZero: true },
   { id: "queues", title: "Queues", key: "— proposals  ┄ records for the disk", lines: [[S.waiting, []], [S.disk, [3, 3]]], text: short, sum: true },
-  { id: "trouble", title: "Retries, errors", key: "per second: — retries  ┄ errors", lines: [[S.retries, []], [S.errors, [3, 3]]], text: (v) => short(v) + "/s", sum: true },
-  { id: "lag", title: "Lag", key: "instances of the furthest group", lines: [[S.lag, []]], text: short },
+  { id: "trouble", title: "Retries, errors", key: "per second: — retries  ┄ errors", lines: [[S.retries, []], [S.errors, [3, 3]]], text: (v) => short(v) + "/s", sum: true, peak: true },
+  { id: "lag", title: "Lag", key: "instances of the furthest group", lines: [[S.lag, []]], text: short, peak: true },
 ];
 
 for (const p of plots) {
@@ -58,7 +58,7 @@ function drawPlots() {
 
 function drawPlot(p, now) {
   const { g, w, h } = canvasFor(p.canvas);
-  const left = 0, right = w, top = 8, bottom = h - 18;
+  const left = 48, right = w - 2, top = 8, bottom = h - 18;
   const from = now - KEEP;
   let high = 0;
   for (const n of store.nodes) {
@@ -79,6 +79,9 @@ function drawPlot(p, now) {
     const at = Math.round(y((max * i) / ticks)) + 0.5;
     g.beginPath(); g.moveTo(left, at); g.lineTo(right, at); g.stroke();
   }
+  g.textBaseline = "middle";
+  g.textAlign = "right";
+  for (let i = 0; i <= ticks; i++) g.fillText(i ? plain(p.text((max * i) / ticks)) : "0", left - 7, y((max * i) / ticks));
   g.textBaseline = "top";
   for (const m of [15, 10, 5, 0]) {
     g.textAlign = m === 15 ? "left" : m === 0 ? "right" : "center";
@@ -95,44 +98,45 @@ function drawPlot(p, now) {
       g.lineWidth = dash.length ? 1 : 1.6;
       g.globalAlpha = dash.length ? 0.75 : 1;
       g.setLineDash(dash);
-      line(g, samples, at, from, x, y, p.skipZero);
+      line(g, samples, at, from, x, y, p);
     }
     g.setLineDash([]);
     g.globalAlpha = 1;
   });
 
-  // The scale stands on the lines, so that the plot has the whole width.
-  g.textBaseline = "bottom";
-  g.textAlign = "left";
-  for (let i = 1; i <= ticks; i++) {
-    const text = p.text((max * i) / ticks), at = y((max * i) / ticks) + (i === ticks ? 12 : -1);
-    g.fillStyle = colour("card");
-    g.globalAlpha = 0.8;
-    g.fillRect(left, at - 12, g.measureText(text).width + 4, 12);
-    g.globalAlpha = 1;
-    g.fillStyle = colour("dim");
-    g.fillText(text, left + 1, at);
-  }
   describe(p);
   if (hover && hover.p === p) drawHover(p, g, from + ((hover.x - left) / (right - left)) * KEEP, x, y, top, bottom);
 }
 
-// line draws one line. Where a node said nothing for 3 s it has a gap.
-function line(g, samples, at, from, x, y, skipZero) {
-  g.beginPath();
-  let before = 0, alone = true;
+// line draws one line, a point for every 5 s: all 900 samples would be a blur.
+// A point is the mean of its samples or, where a single one matters, the
+// highest. The last 5 s are not averaged away: they end at the newest sample.
+// Where a node said nothing the line has a gap.
+const EVERY = 5000;
+function line(g, samples, at, from, x, y, p) {
+  const points = [];
+  let slot = -1, sum = 0, n = 0, high = 0, t = 0;
+  const flush = () => { if (n) points.push([t, p.peak ? high : sum / n]); };
   for (const s of samples) {
-    const t = s[S.time];
-    if (t < from - 2000 || (skipZero && !s[at])) continue;
-    const px = x(t), py = y(s[at]);
-    if (t - before > (skipZero ? 8000 : 3000)) {
-      g.moveTo(px, py);
-      g.lineTo(px + 0.1, py); // a single point shows
-    } else g.lineTo(px, py);
-    before = t;
-    alone = false;
+    if (s[S.time] < from || (p.skipZero && !s[at])) continue;
+    const k = Math.floor(s[S.time] / EVERY);
+    if (k !== slot) {
+      flush();
+      slot = k; sum = n = high = 0;
+    }
+    sum += s[at]; n++; high = Math.max(high, s[at]); t = s[S.time];
   }
-  if (!alone) g.stroke();
+  flush();
+  g.beginPath();
+  let before = 0;
+  for (const [t, v] of points) {
+    if (t - before > EVERY + 3000) {
+      g.moveTo(x(t), y(v));
+      g.lineTo(x(t) + 0.5, y(v)); // a single point shows
+    } else g.lineTo(x(t), y(v));
+    before = t;
+  }
+  g.stroke();
 }
 
 function drawHover(p, g, t, x, y, top, bottom) {

@@ -47,9 +47,7 @@ function drawTiles() {
 
   const v = $("verdict");
   const [state, text] = !nodes.length ? ["unknown", "connecting"]
-    : bad * 2 >= nodes.length && nodes.length > 1 ? ["bad", "no majority"]
-    : stopped ? ["bad", stopped + (stopped === 1 ? " group" : " groups") + " stopped"]
-    : bad ? ["bad", bad + (bad === 1 ? " node down" : " nodes down")]
+    : bad || stopped ? ["bad", [bad && bad + " of " + nodes.length + " nodes down", stopped && stopped + (stopped === 1 ? " group" : " groups") + " stopped"].filter(Boolean).join(", ")]
     : masterless ? ["warn", masterless + " without master"]
     : lagging ? ["warn", "catching up"] : ["ok", "healthy"];
   mark(v, "data-state", state);
@@ -73,7 +71,7 @@ function drawNodes() {
   while (list.children.length > store.nodes.length) list.lastChild.remove();
 }
 
-const facts = [["uptime", "Up"], ["led", "Master of"], ["rate", "Proposals"], ["p99", "Latency p99"], ["sync", "Disk sync"], ["disk", "Disk queue"], ["waiting", "Waiting"], ["lag", "Lag"]];
+const facts = [["uptime", "Up"], ["led", "Leads"], ["rate", "Proposals"], ["p99", "p99"], ["waiting", "Waiting"], ["lag", "Lag"], ["sync", "Sync"], ["disk", "Disk queue"]];
 
 function nodeCard() {
   const card = make("li", { class: "card node" },
@@ -103,7 +101,7 @@ function fillNode(card, n, i) {
   put(p.where, n.self ? "this page's node" : "monitor " + n.addr.replace(/^http:\/\//, ""));
   const fact = (id, text, state) => { put(p.facts[id], text); mark(p.facts[id], "data-state", state || null); };
   fact("uptime", n.uptime ? span(n.uptime) : "–");
-  fact("led", t.groups ? integer(t.led || 0) + " of " + integer(t.groups) : "–");
+  fact("led", t.groups ? integer(t.led || 0) + "/" + integer(t.groups) : "–");
   fact("rate", s ? short(s[S.ok]) + "/s" : "–");
   fact("p99", s ? seconds(s[S.p99]) : "–");
   fact("sync", !n.disk ? "–" : n.disk.busy > 1 && running ? "hangs " + ago(n.disk.busy) : s && s[S.sync99] ? seconds(s[S.sync99]) : seconds(n.disk.took), n.disk && n.disk.busy > 1 && running ? "bad" : null);
@@ -113,5 +111,5 @@ function fillNode(card, n, i) {
   put(p.why, n.state === "down" ? (n.error || "no answer") + " · last seen " + (n.node ? ago(n.sinceReport) + " ago" : "never")
     : n.state === "starting" && n.replay ? "replaying: group " + n.replay.group + " has " + integer(n.replay.left) + " of " + integer(n.replay.of) + " instances left" : "");
   const peers = n.state === "down" ? [] : n.peers || [];
-  put(p.hears, peers.length ? "hears " + peers.map((q) => q.node.replace(/^.*:/, peers.every((o) => o.node.split(":")[0] === peers[0].node.split(":")[0]) ? ":" : "$&") + " " + (q.heard ? ago(q.silence) + " ago" : "never")).join(" · ") : "");
+  put(p.hears, peers.length ? "hears " + peers.map((q) => q.node.replace(/^.*:/, peers.every((o) => o.node.split(":")[0] === peers[0].node.split(":")[0]) ? ":" : "$&") + " " + (q.heard ? ago(q.silence) + " ago" : "never")).map((q) => q.replaceAll(" ", "\u00a0")).join(" · ") : "");
 }

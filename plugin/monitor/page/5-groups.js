@@ -1,6 +1,6 @@
 // Heat map, table and dialog of the groups.
 
-const PAGE = 50;
+const PAGE = 25;
 const view = { search: "", filter: "all", sort: "state", down: false, page: 0, by: "state", list: [], cursor: 0 };
 
 const columns = [
@@ -109,7 +109,7 @@ function fillRow(tr, r) {
 // The heat map: a square for each group that the search finds, by number.
 const steps = { lag: [LAG_OK, 50, 500, 5000], activity: [0, 10, 100, 1000], queue: [0, 10, 100, 1000] };
 const heatValue = { lag: (r) => r[R.lag], activity: (r) => store.rates[r[R.group]] || 0, queue: (r) => r[R.proposals] + r[R.packets] };
-const stateColours = ["bad", "bad", "warn", "ok"];
+const stateColours = ["c-bad", "c-bad", "c-warn", "c-ok"];
 let heat = { cells: [], size: 0, gap: 0, across: 1 };
 
 function heatColour(r) {
@@ -119,7 +119,7 @@ function heatColour(r) {
 }
 
 function heatLegend() {
-  const entries = view.by === "state" ? [["ok", "ok"], ["warn", "lagging"], ["bad", "stopped or without master"]]
+  const entries = view.by === "state" ? [["c-ok", "ok"], ["c-warn", "lagging"], ["c-bad", "! stopped, ? without master"]]
     : [0, 1, 2, 3, 4].map((i) => ["h" + i, i === 0 ? (steps[view.by][0] ? "≤ " + steps[view.by][0] : "0") : "> " + short(steps[view.by][i - 1])]);
   $("heat-legend").replaceChildren(...entries.map(([c, t]) => make("span", null, make("i", { mark: "var(--" + c + ")" }), t + (view.by === "activity" && t !== "0" ? "/s" : ""))));
 }
@@ -138,12 +138,10 @@ function drawHeat() {
   heat = { cells, size, gap, across };
   cells.forEach((r, i) => {
     g.fillStyle = colour(heatColour(r));
-    g.globalAlpha = view.by === "state" && stateOf(r) === 3 ? 0.55 : 1;
     const x = (i % across) * size, y = Math.floor(i / across) * size;
     if (size > 9) { g.beginPath(); g.roundRect(x, y, size - gap, size - gap, 3); g.fill(); }
     else g.fillRect(x, y, size - gap, size - gap);
     if (size > 14 && stateOf(r) < 2) { // not by colour alone
-      g.globalAlpha = 1;
       g.fillStyle = colour("card");
       g.font = "bold " + Math.round(size * 0.55) + "px system-ui, sans-serif";
       g.textAlign = "center";
@@ -151,7 +149,6 @@ function drawHeat() {
       g.fillText(stateOf(r) === 0 ? "!" : "?", x + (size - gap) / 2, y + (size - gap) / 2 + 1);
     }
   });
-  g.globalAlpha = 1;
   if (document.activeElement === c && cells.length) {
     view.cursor = Math.min(view.cursor, cells.length - 1);
     g.strokeStyle = colour("text");
