@@ -99,7 +99,7 @@ func (c *cluster) run(ctx context.Context) {
 			c.drop(v)
 		case n := <-c.news:
 			if n.round == c.round {
-				c.sources[n.source].take(n)
+				c.answered(c.sources[n.source], n)
 			}
 		case call := <-c.calls:
 			call()
@@ -162,6 +162,15 @@ func (c *cluster) look(now time.Time) (groups bool) {
 		c.merge(now)
 	}
 	return groups
+}
+
+// answered takes a peer's answer. Its first groups are shown at once.
+func (c *cluster) answered(s *source, n news) {
+	before := len(s.groups)
+	s.take(n)
+	if before == 0 && len(s.groups) > 0 {
+		c.rowsAt = time.Time{}
+	}
 }
 
 // groupsEvery spreads the work of a source's groups: 10 000 are read and sent

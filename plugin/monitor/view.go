@@ -37,14 +37,24 @@ type nodeView struct {
 // view puts the nodes together, with all samples or with the new ones.
 func (c *cluster) view(now time.Time, all bool) view {
 	v := view{Time: now.UnixMilli()}
-	own := c.ownID()
-	for i, s := range c.sources {
-		if i > 0 && s.last != nil && own != "" && s.last.Node == own {
-			continue // this one, in a list that is the same for all nodes
-		}
+	for _, s := range c.shown() {
 		v.Nodes = append(v.Nodes, s.view(now, all))
 	}
 	return v
+}
+
+// shown are the sources but for this node in the list of peers, which may be
+// the same for all nodes.
+func (c *cluster) shown() []*source {
+	own := c.ownID()
+	list := make([]*source, 0, len(c.sources))
+	for i, s := range c.sources {
+		if i > 0 && s.last != nil && own != "" && s.last.Node == own {
+			continue
+		}
+		list = append(list, s)
+	}
+	return list
 }
 
 func (s *source) view(now time.Time, all bool) nodeView {
@@ -80,8 +90,8 @@ const leaseJitter = 400 * time.Millisecond
 
 // merge makes the rows from the groups of all nodes that answer.
 func (c *cluster) merge(now time.Time) {
-	count := 0
-	for _, s := range c.sources {
+	count, sources := 0, c.shown()
+	for _, s := range sources {
 		count = max(count, len(s.groups))
 	}
 	if count < len(c.rows) {
@@ -92,7 +102,7 @@ func (c *cluster) merge(now time.Time) {
 	}
 	for i := range c.rows {
 		r := &c.rows[i]
-		data := r.merge(i, c.sources, now)
+		data := r.merge(i, sources, now)
 		if !bytes.Equal(data, r.data) {
 			r.data, r.version = data, c.version
 		}
@@ -178,12 +188,9 @@ func (c *cluster) detail(ctx context.Context, index int) (groupDetail, error) {
 	d := groupDetail{Group: index, Nodes: []groupView{}}
 	found := false
 	err := c.do(ctx, func() {
-		now, own := time.Now(), c.ownID()
+		now := time.Now()
 		c.sources[0].take(news{at: now, report: c.m.report(now, report.NoSamples, true)})
-		for i, s := range c.sources {
-			if i > 0 && s.last != nil && own != "" && s.last.Node == own {
-				continue
-			}
+		for _, s := range c.shown() {
 			v := s.view(now, false)
 			g := groupView{Node: v.Node.Node, State: v.State}
 			if g.Node == "" {

@@ -170,9 +170,21 @@ func (b *tab) until(what, script, want string) {
 	b.t.Fatalf("%s: %q, want %q", what, got, want)
 }
 
+// click clicks an element, if a pointer could.
 func (b *tab) click(selector string) {
 	b.t.Helper()
-	b.run(chromedp.Click(chromedp.CSS(selector)))
+	// Looking and clicking is one step of the page, or it could move between.
+	got := b.eval(fmt.Sprintf(`((e) => {
+		if (!e) return "there is no such element";
+		e.scrollIntoView({ block: "center", behavior: "instant" });
+		const r = e.getBoundingClientRect(), top = document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2);
+		if (!e.contains(top)) return "it is covered by " + (top ? top.outerHTML.slice(0, 100) : "nothing");
+		top.click();
+		return "";
+	})(document.querySelector(%q))`, selector))
+	if got != "" {
+		b.t.Fatalf("click %s: %s", selector, got)
+	}
 }
 
 // resize changes the width of the window, and waits until the page is drawn.

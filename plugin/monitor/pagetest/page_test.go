@@ -58,6 +58,8 @@ func TestPageShowsWhatTheMetricsSay(t *testing.T) {
 	b.until("groups", "document.querySelectorAll('#tbody tr').length", "4")
 	b.until("nodes", "document.querySelectorAll('.node[data-state=running]').length", "3")
 
+	b.until("groups of all nodes", "[...document.querySelectorAll('[data-col=answers]')].map((e) => e.textContent).join()", "3/3,3/3,3/3,3/3")
+
 	var proposals, failed float64
 	for i := range 3 {
 		m := scrape(t, c, i)
@@ -86,9 +88,6 @@ func TestPageShowsWhatTheMetricsSay(t *testing.T) {
 			if got := cell(column); got != want {
 				t.Errorf("group %d: %s is %s on the page and %s in the metrics", g, column, got, want)
 			}
-		}
-		if got := cell("answers"); got != "3/3" {
-			t.Errorf("group %d: %s nodes", g, got)
 		}
 	}
 	for i, id := range c.ids {
@@ -141,7 +140,8 @@ func TestSearchAndSortAThousandGroups(t *testing.T) {
 	b.until("the second page", first, "25")
 
 	search := func(what string) {
-		b.run(chromedp.SetValue(chromedp.CSS("#search"), ""), chromedp.SendKeys(chromedp.CSS("#search"), what))
+		b.eval("(() => { const e = document.querySelector('#search'); e.focus(); e.value = ''; e.dispatchEvent(new Event('input')); })()")
+		b.run(chromedp.KeyEvent(what))
 	}
 	search("99")
 	b.until("99, 990…999", "document.querySelector('#groups-total').textContent", "11 of 1,000")
@@ -151,7 +151,7 @@ func TestSearchAndSortAThousandGroups(t *testing.T) {
 	b.until("an error text", first, "417")
 	search("nothing like that")
 	b.until("nothing", "document.querySelector('#none').hidden", "false")
-	b.run(chromedp.SendKeys(chromedp.CSS("#search"), " "), chromedp.SetValue(chromedp.CSS("#search"), ""), chromedp.SendKeys(chromedp.CSS("#search"), " "))
+	search(" ")
 	b.until("all again", "document.querySelector('#groups-total').textContent", "1,000")
 	b.click("#filters [data-name=stopped]")
 	b.until("only what has stopped", rows, "1")
