@@ -5,7 +5,6 @@ const S = { time: 0, ok: 1, fail: 2, p50: 3, p99: 4, sync50: 5, sync99: 6, syncs
 // The columns of a row, as in package monitor.
 const R = { group: 0, instance: 1, lag: 2, master: 3, lease: 4, proposals: 5, packets: 6, start: 7, members: 8, answers: 9, stopped: 10, error: 11 };
 
-const KEEP = 15 * 60 * 1000;
 const SAMPLES = 900;
 
 const store = {

@@ -51,8 +51,20 @@ function nice(v) {
   return [10 * p, 2];
 }
 
+// The plots show 15 minutes, or less while there is less to show.
+const MINUTE = 60000;
+let KEEP = 15 * MINUTE;
+function fitTime(now) {
+  let oldest = now;
+  for (const h of store.history.values()) if (h.length) oldest = Math.min(oldest, h[0][S.time]);
+  const minutes = [1, 2, 5, 10, 15].find((m) => now - oldest <= m * MINUTE) || 15;
+  KEEP = minutes * MINUTE;
+  put($("h-plots"), minutes === 1 ? "Last minute" : "Last " + minutes + " minutes");
+}
+
 function drawPlots() {
   const now = serverNow();
+  fitTime(now);
   for (const p of plots) drawPlot(p, now);
 }
 
@@ -67,7 +79,7 @@ function drawPlot(p, now) {
       if (s[S.time] >= from) for (const [at] of p.lines) high = Math.max(high, s[at]);
     }
   }
-  const [max, ticks] = nice(high > 0 ? high * 1.05 : p.text === seconds ? 1e-3 : 1);
+  const [max, ticks] = nice(p.text === short ? Math.max(high * 1.05, 4) : high > 0 ? high * 1.05 : p.text === seconds ? 1e-3 : 1);
   const x = (t) => left + ((t - from) / KEEP) * (right - left);
   const y = (v) => bottom - (v / max) * (bottom - top);
 
@@ -83,9 +95,10 @@ function drawPlot(p, now) {
   g.textAlign = "right";
   for (let i = 0; i <= ticks; i++) g.fillText(i ? plain(p.text((max * i) / ticks)) : "0", left - 7, y((max * i) / ticks));
   g.textBaseline = "top";
-  for (const m of [15, 10, 5, 0]) {
-    g.textAlign = m === 15 ? "left" : m === 0 ? "right" : "center";
-    g.fillText(m ? m + " min" : "now", x(now - m * 60000), bottom + 5);
+  const minutes = KEEP / MINUTE;
+  for (const m of minutes === 15 ? [15, 10, 5, 0] : [minutes, minutes / 2, 0]) {
+    g.textAlign = m === minutes ? "left" : m === 0 ? "right" : "center";
+    g.fillText(!m ? "now" : m < 1 ? m * 60 + " s" : m + " min", x(now - m * MINUTE), bottom + 5);
   }
 
   store.nodes.forEach((n, i) => {
@@ -108,13 +121,12 @@ function drawPlot(p, now) {
   if (hover && hover.p === p) drawHover(p, g, from + ((hover.x - left) / (right - left)) * KEEP, x, y, top, bottom);
 }
 
-// line draws one line, a point for every 5 s: all 900 samples would be a blur.
-// A point is the mean of its samples or, where a single one matters, the
-// highest. The last 5 s are not averaged away: they end at the newest sample.
-// Where a node said nothing the line has a gap.
-const EVERY = 5000;
+// line draws one line of 180 points: all 900 samples would be a blur. A point
+// is the mean of its samples or, where a single one matters, the highest; the
+// last one ends at the newest sample. Where a node said nothing the line has a
+// gap.
 function line(g, samples, at, from, x, y, p) {
-  const points = [];
+  const EVERY = Math.max(1000, KEEP / 180), points = [];
   let slot = -1, sum = 0, n = 0, high = 0, t = 0;
   const flush = () => { if (n) points.push([t, p.peak ? high : sum / n]); };
   for (const s of samples) {

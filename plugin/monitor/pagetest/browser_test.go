@@ -223,6 +223,8 @@ func (b *tab) theme(name string) {
 // shoot writes a picture of the whole page to the artefacts.
 func (b *tab) shoot(name string) {
 	b.t.Helper()
+	b.eval("scrollTo({ top: 0, behavior: 'instant' })")
+	b.drawn()
 	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Fatal(err)
