@@ -260,6 +260,20 @@ func TestPprofOnlyWhenAsked(t *testing.T) {
 	if code, text, _ := get(t, m, "/debug/pprof/goroutine?debug=1"); code != 200 || !strings.Contains(text, "goroutine profile") {
 		t.Errorf("pprof: %d %.100q", code, text)
 	}
+	for _, path := range []string{"heap", "profile?seconds=0.01", "trace?seconds=0.01"} {
+		if code, text, _ := get(t, m, "/debug/pprof/"+path); code != 200 || len(text) == 0 {
+			t.Errorf("%s: %d, %d bytes", path, code, len(text))
+		}
+	}
+	for path, want := range map[string]int{"nothing": 404, "profile?seconds=x": 400, "profile?seconds=1e9": 400, "trace?seconds=NaN": 400} {
+		if code, text, _ := get(t, m, "/debug/pprof/"+path); code != want {
+			t.Errorf("%s: %d %q, want %d", path, code, text, want)
+		}
+	}
+	// Whatever else the program serves does not get them by the way.
+	if _, pattern := http.DefaultServeMux.Handler(httptest.NewRequest("GET", "/debug/pprof/", nil)); pattern != "" {
+		t.Errorf("http.DefaultServeMux serves %s", pattern)
+	}
 }
 
 // viewer is a page that is open.
