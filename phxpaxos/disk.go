@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
@@ -25,6 +26,7 @@ import (
 type disk struct {
 	store    storage.LogStorage
 	observer *observer
+	now      func() time.Duration
 	done     chan struct{} // closed when the goroutine has ended
 
 	wake chan struct{} // holds a token while there is something to do
@@ -32,6 +34,10 @@ type disk struct {
 	// queue is what waits; spare the emptied one of the last write.
 	queue, spare []queuedSave
 	closing      bool
+
+	// Published for NodeStatus: when the running write began, 0 if none runs,
+	// and what the last one took.
+	busySince, took atomic.Int64
 
 	// Of the goroutine alone, kept for their memory.
 	puts    []storage.Put
@@ -53,8 +59,8 @@ type queuedSave struct {
 	save group.Save
 }
 
-func newDisk(store storage.LogStorage, observer *observer) *disk {
-	return &disk{store: store, observer: observer, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func newDisk(store storage.LogStorage, observer *observer, now func() time.Duration) *disk {
+	return &disk{store: store, observer: observer, now: now, wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // save queues a record. It is safe for concurrent use and does not block.
@@ -137,11 +143,15 @@ func writeSize(queue []queuedSave) int {
 func (d *disk) write(batch []queuedSave) {
 	bytes := d.collect(batch)
 	if len(d.puts) > 0 {
-		began := time.Now()
+		began := d.now()
+		d.busySince.Store(max(int64(began), 1))
 		err := d.call(d.puts)
+		took := d.now() - began
+		d.busySince.Store(0)
+		d.took.Store(int64(took))
 		if err == nil {
 			d.observer.Observe(event.Event{
-				Kind: event.SyncDone, Group: -1, Number: uint64(len(d.puts)), Size: bytes, Took: time.Since(began),
+				Kind: event.SyncDone, Group: -1, Number: uint64(len(d.puts)), Size: bytes, Took: took,
 			})
 		}
 		d.report(err)

@@ -61,6 +61,8 @@ func (e env) Observe(ev event.Event) {
 	ev.Group = e.index
 	e.observer.Observe(ev)
 	switch ev.Kind {
+	case event.MessageIn:
+		e.heard.hear(ev.Peer, e.at)
 	case event.MembersChange:
 		e.membersChanged()
 	case event.MasterSelf, event.MasterOther:

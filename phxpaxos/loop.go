@@ -45,6 +45,7 @@ type machine interface {
 	Read(t *group.Ticket)
 	Ahead(node nodeid.ID, instance uint64)
 	Cover(nodes []nodeid.ID)
+	Highest() uint64
 }
 
 var _ machine = (*group.Group)(nil)
@@ -64,6 +65,7 @@ type loop struct {
 	store    storage.LogStorage
 	network  network.Network
 	observer *observer
+	heard    *heard
 	now      func() time.Duration
 	open     func(l *loop) (machine, error)
 	siblings group.Siblings // of the loop that carries the digests, else nil
@@ -81,6 +83,7 @@ type loop struct {
 	level     atomic.Bool // what is below instance is in the state machines
 	readable  atomic.Uint64
 	minChosen atomic.Uint64
+	highest   atomic.Uint64
 	progress  progress
 	members   atomic.Pointer[membership] // nil if the group could not be opened
 	master    atomic.Pointer[mastership]
@@ -88,6 +91,7 @@ type loop struct {
 
 	// Of the goroutine alone.
 	machine    machine
+	at         time.Duration // when the turn began
 	timer      *time.Timer
 	armed      time.Duration // what timer is set to, -1 if it is not
 	unended    proposal      // head of the ring of proposals that have not ended
@@ -255,6 +259,7 @@ func (l *loop) takeIn() {
 		l.link(p)
 	}
 	now := l.now()
+	l.at = now
 	if now >= l.armed {
 		l.armed = -1 // the timer has fired, or is about to
 	}
@@ -327,6 +332,9 @@ func (l *loop) publish() {
 	l.level.Store(l.machine.Level())
 	l.instance.Store(l.machine.Instance())
 	l.minChosen.Store(l.machine.MinChosen())
+	if highest := l.machine.Highest(); highest != l.highest.Load() {
+		l.highest.Store(highest)
+	}
 	l.publishMaster() // behind the instance, see LeaseRead
 	if readable := l.machine.Readable(); readable != l.readable.Load() {
 		l.readable.Store(readable)

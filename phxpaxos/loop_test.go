@@ -117,6 +117,7 @@ func (s *script) Close() {
 func (s *script) Instance() uint64  { s.mu.Lock(); defer s.mu.Unlock(); return s.now }
 func (s *script) Readable() uint64  { return 0 }
 func (s *script) MinChosen() uint64 { return 0 }
+func (s *script) Highest() uint64   { return 0 }
 func (s *script) Err() error        { s.mu.Lock(); defer s.mu.Unlock(); return s.err }
 
 func (s *script) AddStateMachine(m sm.StateMachine) bool { s.input("add %d", m.ID()); return true }

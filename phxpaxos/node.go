@@ -37,6 +37,7 @@ type Node struct {
 	closeStore func() error
 	disk       *disk
 	notifier   *notifier
+	heard      heard
 	network    network.Network
 	loops      []*loop
 	proposals  sync.Pool
@@ -84,7 +85,7 @@ func run(opts *Options, open openFunc) (*Node, error) {
 	if err := n.openNetwork(opts); err != nil {
 		return nil, errors.Join(err, n.closeStore())
 	}
-	n.disk = newDisk(n.store, n.observer)
+	n.disk = newDisk(n.store, n.observer, n.now)
 	go n.disk.run()
 	if err := n.openGroups(opts, open); err != nil {
 		n.disk.close()
@@ -171,7 +172,7 @@ func (n *Node) makeLoops(opts *Options, open openFunc) error {
 		}
 		l := &loop{
 			index: i, me: n.me, fenced: opts.Fence && opts.elects(i), notifier: n.notifier,
-			disk: n.disk, store: n.store, network: n.network, observer: n.observer,
+			disk: n.disk, store: n.store, network: n.network, observer: n.observer, heard: &n.heard,
 			now: n.now, open: open, gate: gate,
 		}
 		l.init(packetsMax, bytesMax)

@@ -53,10 +53,10 @@ const foreignLife = 5 * time.Second
 
 func malformed(err error) event.Kind {
 	switch {
-	case errors.Is(err, wire.ErrShort):
-		return event.PacketShort
 	case errors.Is(err, wire.ErrHeader):
 		return event.PacketHeaderTooLong
+	case errors.Is(err, wire.ErrShort):
+		return event.PacketShort
 	case errors.Is(err, wire.ErrCRC):
 		return event.PacketCRC
 	case errors.Is(err, wire.ErrChecksum):

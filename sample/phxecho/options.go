@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
 )
@@ -21,6 +22,7 @@ type options struct {
 	storageDir string
 	tls        *tlsflags.Flags
 	machine    string // the program of the state machine, "" if it is this one
+	monitor    monitor.Flags
 }
 
 // logPath is where this node keeps its data. The name is the original's, so
@@ -46,7 +48,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, exit int, ok
 	flags.SetOutput(io.Discard) // errors are reported below, once
 	flags.StringVar(&o.logDir, "log_dir", "./log", "`directory` of the log files, created if missing")
 	flags.StringVar(&o.storageDir, "storage_dir", ".", "`directory` that holds the data directory logpath_<ip>_<port>")
-
+	o.monitor.Register(flags)
 	o.tls = tlsflags.Register(flags)
 
 	flags.StringVar(&o.machine, "sm", "", "`program` of the state machine, such as phxecho_sm; without it the state machine is part of this one")

@@ -33,6 +33,12 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 		return exitFail
 	}
 	defer logs.Close()
+	mon, err := o.monitor.Start(stderr)
+	if err != nil {
+		warn("%v", err)
+		return exitFail
+	}
+	defer mon.Close()
 	logger := slog.New(logs)
 	m, end, err := openMachine(o.machine, out, logger)
 	if err != nil {
@@ -41,7 +47,7 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 		return exitFail
 	}
 	defer end.Close()
-	net, err := o.tls.Network(network.Config{Me: o.me, Logger: logger})
+	net, err := o.tls.Network(network.Config{Me: o.me, Logger: logger, Observer: mon.Observer()})
 	var node *phxpaxos.Node
 	if err == nil {
 		node, err = phxpaxos.Run(phxpaxos.Options{
@@ -52,12 +58,16 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 			Network:        net,
 			StateMachines:  []sm.StateMachine{m},
 			Logger:         logger,
+			Observer:       mon.Observer(),
 		})
 	}
 	if err != nil {
 		out.print(fmt.Sprintf("run paxos fail, ret %d\n", phxpaxos.Code(err)))
 		warn("%s", explain(err, o))
 		return exitFail
+	}
+	if err := mon.Watch(node); err != nil {
+		warn("%v", err)
 	}
 	out.start("run paxos ok\n" + banner(o.me) + prompt)
 

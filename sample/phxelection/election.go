@@ -12,6 +12,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 )
 
 // lease is for how long a master is elected.
@@ -26,11 +27,20 @@ func serve(ctx context.Context, o options, out *console, stderr io.Writer) int {
 		warn("%s", explain(err, o))
 		return exitFail
 	}
-	node, err := open(o, out, stderr)
+	mon, err := o.monitor.Start(stderr)
+	if err != nil {
+		warn("%v", err)
+		return exitFail
+	}
+	defer mon.Close()
+	node, err := open(o, out, mon, stderr)
 	if err != nil {
 		out.print(fmt.Sprintf("run paxos fail, ret %d\n", phxpaxos.Code(err)))
 		warn("%s", explain(err, o))
 		return exitFail
+	}
+	if err := mon.Watch(node); err != nil {
+		warn("%v", err)
 	}
 	out.start("run paxos ok\n")
 	err = report(ctx, node, out)
@@ -47,9 +57,9 @@ func serve(ctx context.Context, o options, out *console, stderr io.Writer) int {
 
 // open starts the node. What its network has to say, refusals above all, goes
 // to stderr.
-func open(o options, out *console, stderr io.Writer) (*phxpaxos.Node, error) {
+func open(o options, out *console, mon *monitor.Monitor, stderr io.Writer) (*phxpaxos.Node, error) {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	net, err := o.tls.Network(network.Config{Me: o.me, Logger: log})
+	net, err := o.tls.Network(network.Config{Me: o.me, Logger: log, Observer: mon.Observer()})
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +70,7 @@ func open(o options, out *console, stderr io.Writer) (*phxpaxos.Node, error) {
 		Nodes:                    o.nodes,
 		Network:                  net,
 		UseMaster:                true,
+		Observer:                 mon.Observer(),
 		MasterLease:              lease,
 		ChangeValueBeforePropose: true,
 		MasterChanged: func(group int, node nodeid.ID, version uint64) {

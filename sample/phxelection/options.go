@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
 )
@@ -19,6 +20,7 @@ type options struct {
 	nodes      []nodeid.ID
 	storageDir string
 	tls        *tlsflags.Flags
+	monitor    monitor.Flags
 }
 
 // logPath is where this node keeps its data. The name is the original's, so
@@ -43,7 +45,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, exit int, ok
 	flags := flag.NewFlagSet(program, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are reported below, once
 	flags.StringVar(&o.storageDir, "storage_dir", ".", "`directory` that holds the data directory logpath_<ip>_<port>")
-
+	o.monitor.Register(flags)
 	o.tls = tlsflags.Register(flags)
 
 	words, err := parseInterleaved(flags, args)
