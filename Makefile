@@ -21,7 +21,7 @@ help: ## say what can be made
 	@echo 'Variables: PACKAGES=$(PACKAGES) FUZZTIME=$(FUZZTIME) BENCH=$(BENCH) BENCHTIME=$(BENCHTIME) BUDGET=$(BUDGET)'
 
 .PHONY: demo
-demo: ## a cluster of three processes on this machine; one is killed and comes back
+demo: ## the key-value store: three servers on this machine; one is killed and comes back
 	$(GO) run ./tools/demo
 
 .PHONY: build
