@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// cluster is three servers on real ports and a real disk. Its directory holds
+// cluster is some servers on real ports and a real disk. Its directory holds
 // links to the programs, so that they are called as in the transcripts.
 type cluster struct {
 	t     *testing.T
@@ -57,9 +57,9 @@ type cluster struct {
 	nodes []*process.Process
 }
 
-func newCluster(t *testing.T, flags ...string) *cluster {
+func newCluster(t *testing.T, size int, flags ...string) *cluster {
 	t.Helper()
-	ids, err := nodeaddr.Free(3, 10000)
+	ids, err := nodeaddr.Free(size, 10000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func (w *walk) address(text string) string {
 func TestWalkThrough(t *testing.T) {
 	t.Parallel()
 	steps := readTranscript(t, "phxkv_client.txt")
-	w := &walk{cluster: newCluster(t, "-fenced"), role: [3]int{0, 1, 2}}
+	w := &walk{cluster: newCluster(t, 3, "-fenced"), role: [3]int{0, 1, 2}}
 	played := 0
 	for _, s := range steps {
 		if s.heading != "" {
