@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -32,6 +33,10 @@ const (
 	callsMax = 4096
 	// healthEvery is how soon the health service notices a broken group.
 	healthEvery = time.Second
+	// handOverMax bounds the wait for other masters at the end. It takes some
+	// round trips, but the others may be busy; the alternative is a group
+	// without a master until the lease ends.
+	handOverMax = 2 * time.Second
 )
 
 // Options say what a server is. All fields up to LogPath must be set.
@@ -157,5 +162,27 @@ func (s *server) close() error {
 	late := time.AfterFunc(s.o.Drain, s.grpc.Stop)
 	s.grpc.GracefulStop()
 	late.Stop()
+	s.handOver()
 	return errors.Join(s.node.Close(), s.machine.Close())
+}
+
+// handOver gives all masterships up and waits until others have them.
+func (s *server) handOver() {
+	if len(s.o.Nodes) == 1 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), handOverMax)
+	defer cancel()
+	var wg sync.WaitGroup
+	for group := range Groups {
+		if s.node.IsMaster(group) {
+			wg.Go(func() {
+				// What fails is no worse than a crash: the lease ends by itself.
+				if s.node.DropMaster(ctx, group) == nil {
+					_, _ = s.node.WaitMaster(ctx, group)
+				}
+			})
+		}
+	}
+	wg.Wait()
 }
