@@ -8,6 +8,7 @@ BENCH     ?= .
 BENCHTIME ?= 1s
 BUDGET    ?= 60s
 ROUNDS    ?= 200
+CHAOSTIME ?= 30m
 
 # Packages in which goroutines meet.
 RACE = ./phxpaxos ./phxpaxos/group ./phxpaxos/network/... ./phxpaxos/paxos ./phxpaxos/storage/... ./phxpaxos/timer ./phxpaxos/waitlock ./plugin/...
@@ -68,6 +69,10 @@ mutations: ## one deliberate fault for each unit test; every one must be noticed
 .PHONY: chaos
 chaos: ## kill -9 under load, ROUNDS times, and compare everything
 	$(GO) run ./tools/chaos -rounds $(ROUNDS) -garbage 3s
+
+.PHONY: kvchaos
+kvchaos: ## the key-value store under kill -9, pauses, partitions and lost disks for CHAOSTIME; judged by porcupine
+	$(GO) run ./tools/kvchaos -time $(CHAOSTIME)
 
 .PHONY: generate
 generate: ## write again what is generated: protobuf code, mocks, inventory of licences

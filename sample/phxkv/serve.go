@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/kvpb"
@@ -47,6 +49,9 @@ type Options struct {
 	KVPath  string      // directory of the database, created if missing
 	LogPath string      // directory of the paxos log, created if missing
 
+	// PaxosListen is where the node really listens, if that is not the address
+	// in MyNode, as behind an address translation.
+	PaxosListen netip.AddrPort
 	// Fenced answers GetGlobal by the master's lease, without a message. It
 	// has to be equal on all nodes, and none of them may be an original node.
 	Fenced bool
@@ -104,19 +109,31 @@ func start(o Options) (*server, error) {
 	if s.machine, err = OpenMachine(o.KVPath, o.LogPath); err != nil {
 		return nil, errors.Join(err, s.listener.Close())
 	}
-	if err = os.MkdirAll(o.LogPath, 0o775); err == nil {
-		s.node, err = phxpaxos.Run(phxpaxos.Options{
-			MyNode: o.MyNode, Nodes: o.Nodes, LogStoragePath: o.LogPath,
-			GroupCount: Groups, StateMachines: []sm.StateMachine{s.machine},
-			UseMaster: true, MasterLease: o.Lease, Fence: o.Fenced,
-			Logger: o.Logger,
-		})
-	}
-	if err != nil {
+	if s.node, err = s.runNode(); err != nil {
 		return nil, errors.Join(err, s.machine.Close(), s.listener.Close())
 	}
 	s.register()
 	return s, nil
+}
+
+func (s *server) runNode() (*phxpaxos.Node, error) {
+	if err := os.MkdirAll(s.o.LogPath, 0o775); err != nil {
+		return nil, err
+	}
+	tcp, err := network.NewTCP(network.Config{Me: s.o.MyNode, ListenAddr: s.o.PaxosListen, Logger: s.o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	node, err := phxpaxos.Run(phxpaxos.Options{
+		MyNode: s.o.MyNode, Nodes: s.o.Nodes, LogStoragePath: s.o.LogPath, Network: tcp,
+		GroupCount: Groups, StateMachines: []sm.StateMachine{s.machine},
+		UseMaster: true, MasterLease: s.o.Lease, Fence: s.o.Fenced,
+		Logger: s.o.Logger,
+	})
+	if err != nil {
+		return nil, errors.Join(err, tcp.Close())
+	}
+	return node, nil
 }
 
 func (s *server) register() {

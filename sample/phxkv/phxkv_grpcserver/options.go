@@ -65,6 +65,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, exit int, ok
 
 func (o *options) flags(flags *flag.FlagSet) {
 	flags.StringVar(&o.logDir, "log_dir", "./log", "`directory` of the log files, created if missing")
+	flags.TextVar(&o.server.PaxosListen, "paxos_listen", netip.AddrPort{}, "`ip:port` at which paxos really listens, where others reach it at <paxos myip:myport>, as with containers")
 	flags.BoolVar(&o.server.Fenced, "fenced", false, "answer getglobal by the master's lease, without a message; equal on all nodes, none of them an original one")
 	flags.DurationVar(&o.server.Lease, "lease", 10*time.Second, "for how long a master is elected, 1s..24h: so long a group may be without one after a crash")
 	flags.DurationVar(&o.server.Drain, "drain", 5*time.Second, "how long running calls may take to end when the server is stopped")
