@@ -58,6 +58,10 @@ bench: ## throughput of three processes on this machine, synced: 1, 10, 100 and 
 peers: ## this library and others in turns, about 12 minutes; ROUNDS=… and PEERS='-loads …' change it
 	cd tools/peerbench && $(GO) run . $(if $(filter command line,$(origin ROUNDS)),-rounds $(ROUNDS)) $(PEERS)
 
+.PHONY: kvbench
+kvbench: ## the key-value store beside etcd, which is fetched as a Go module: ratios for 1, 10, 100 and 1000 callers
+	cd tools/kvbench && $(GO) run .
+
 .PHONY: microbench
 microbench: ## benchmarks of the packages that match BENCH
 	$(GO) test $(PACKAGES) -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem
