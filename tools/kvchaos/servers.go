@@ -65,12 +65,18 @@ func newCluster(ctx context.Context, o options, dir string) (*cluster, error) {
 		}
 		c.proxies = append(c.proxies, p)
 	}
-	if c.bin == "" {
+	if c.bin != "" {
+		c.bin, err = filepath.Abs(c.bin) // servers run in another directory
+	} else {
 		c.bin = filepath.Join(dir, "phxkv_grpcserver")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", c.bin, program).CombinedOutput(); err != nil {
-			c.close()
-			return nil, fmt.Errorf("go build: %w\n%s", err, out)
+		var out []byte
+		if out, err = exec.CommandContext(ctx, "go", "build", "-o", c.bin, program).CombinedOutput(); err != nil {
+			err = fmt.Errorf("go build: %w\n%s", err, out)
 		}
+	}
+	if err != nil {
+		c.close()
+		return nil, err
 	}
 	return c, nil
 }
