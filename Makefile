@@ -11,7 +11,7 @@ ROUNDS    ?= 200
 CHAOSTIME ?= 30m
 
 # Packages in which goroutines meet.
-RACE = ./phxpaxos ./phxpaxos/group ./phxpaxos/network/... ./phxpaxos/paxos ./phxpaxos/storage/... ./phxpaxos/timer ./phxpaxos/waitlock ./plugin/...
+RACE = ./phxpaxos ./phxpaxos/group ./phxpaxos/network/... ./phxpaxos/paxos ./phxpaxos/storage/... ./phxpaxos/timer ./phxpaxos/waitlock ./plugin/... ./sample/phxkv/...
 
 .DEFAULT_GOAL := help
 

@@ -59,6 +59,9 @@ type cluster struct {
 
 func newCluster(t *testing.T, size int, flags ...string) *cluster {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts servers in processes of their own")
+	}
 	ids, err := nodeaddr.Free(size, 10000)
 	if err != nil {
 		t.Fatal(err)

@@ -7,9 +7,10 @@
 //   - server.go: the gRPC service: who may answer, propose, read;
 //   - serve.go: a process from its first to its last moment.
 //
-// inspect.go adds what the original does not have, a scan and the status;
-// import.go reads the database of an original node; durable.go makes
-// goleveldb safe against a loss of power. docs/tutorial.md takes the same way
+// place.go has what they share. The rest can wait: snapfile.go is the format
+// of a snapshot, durable.go makes goleveldb safe against a loss of power,
+// inspect.go adds what the original does not have, a scan and the status, and
+// import.go reads the database of an original node. docs/tutorial.md takes the same way
 // with a smaller service.
 //
 // # What it promises

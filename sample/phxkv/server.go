@@ -35,16 +35,15 @@ type service struct {
 
 // Put writes a key.
 func (s *service) Put(ctx context.Context, op *kvpb.KVOperator) (*kvpb.KVResponse, error) {
-	return s.propose(ctx, op, operatorWrite)
+	return s.propose(ctx, &kvpb.KVOperator{Key: op.Key, Value: op.Value, Version: op.Version, Operator: operatorWrite})
 }
 
 // Delete leaves a tombstone.
 func (s *service) Delete(ctx context.Context, op *kvpb.KVOperator) (*kvpb.KVResponse, error) {
-	op.Value = nil
-	return s.propose(ctx, op, operatorDelete)
+	return s.propose(ctx, &kvpb.KVOperator{Key: op.Key, Version: op.Version, Operator: operatorDelete})
 }
 
-func (s *service) propose(ctx context.Context, op *kvpb.KVOperator, operator uint32) (*kvpb.KVResponse, error) {
+func (s *service) propose(ctx context.Context, op *kvpb.KVOperator) (*kvpb.KVResponse, error) {
 	if size := len(op.Key) + len(op.Value); size > OperationBytesMax {
 		return nil, status.Errorf(codes.InvalidArgument, "key and value have %d bytes, at most %d are possible", size, OperationBytesMax)
 	}
@@ -52,7 +51,7 @@ func (s *service) propose(ctx context.Context, op *kvpb.KVOperator, operator uin
 	if !s.node.IsMaster(group) {
 		return s.redirect(group)
 	}
-	op.Operator, op.Sid = operator, rand.Uint32()
+	op.Sid = rand.Uint32() // equal operations of two callers are two values
 	value, err := proto.Marshal(op)
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
@@ -66,9 +65,9 @@ func (s *service) propose(ctx context.Context, op *kvpb.KVOperator, operator uin
 	}
 	switch output := string(result.Output); output {
 	case string(done):
-		return &kvpb.KVResponse{Data: &Data{}}, nil
+		return &kvpb.KVResponse{}, nil
 	case string(conflict):
-		return &kvpb.KVResponse{Data: &Data{}, Ret: CodeVersionConflict}, nil
+		return &kvpb.KVResponse{Ret: CodeVersionConflict}, nil
 	default:
 		return s.failed(ctx, fmt.Errorf("the state machine answered %x", output))
 	}
@@ -116,7 +115,7 @@ func (s *service) redirect(group int) (*kvpb.KVResponse, error) {
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
-	return &kvpb.KVResponse{Data: &Data{}, Ret: CodeMasterRedirect, MasterNodeid: uint64(master)}, nil
+	return &kvpb.KVResponse{Ret: CodeMasterRedirect, MasterNodeid: uint64(master)}, nil
 }
 
 // failed answers -1 and says why. Whether the operation takes effect is
@@ -126,5 +125,5 @@ func (s *service) failed(ctx context.Context, err error) (*kvpb.KVResponse, erro
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}
 	_ = grpc.SetTrailer(ctx, metadata.Pairs(ReasonTrailer, fmt.Sprintf("%+q", err.Error())))
-	return &kvpb.KVResponse{Data: &Data{}, Ret: CodeFail}, nil
+	return &kvpb.KVResponse{Ret: CodeFail}, nil
 }
