@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -49,9 +48,9 @@ type Options struct {
 	KVPath  string      // directory of the database, created if missing
 	LogPath string      // directory of the paxos log, created if missing
 
-	// PaxosListen is where the node really listens, if that is not the address
-	// in MyNode, as behind an address translation.
-	PaxosListen netip.AddrPort
+	// Network carries what nodes say to each other; nil means the default one.
+	// The server closes it.
+	Network network.Network
 	// Fenced answers GetGlobal by the master's lease, without a message. It
 	// has to be equal on all nodes, and none of them may be an original node.
 	Fenced bool
@@ -60,7 +59,8 @@ type Options struct {
 	// Drain bounds how long calls that run may take to end when the server
 	// is stopped.
 	Drain time.Duration
-	// TLS protects the gRPC service; nil means plain text.
+	// TLS protects the gRPC service; nil means plain text. What nodes say to
+	// each other is the Network's affair.
 	TLS *tls.Config
 	// Logger gets a line for each event that an operator should see; nil
 	// means no lines.
@@ -120,20 +120,12 @@ func (s *server) runNode() (*phxpaxos.Node, error) {
 	if err := os.MkdirAll(s.o.LogPath, 0o775); err != nil {
 		return nil, err
 	}
-	tcp, err := network.NewTCP(network.Config{Me: s.o.MyNode, ListenAddr: s.o.PaxosListen, Logger: s.o.Logger})
-	if err != nil {
-		return nil, err
-	}
-	node, err := phxpaxos.Run(phxpaxos.Options{
-		MyNode: s.o.MyNode, Nodes: s.o.Nodes, LogStoragePath: s.o.LogPath, Network: tcp,
+	return phxpaxos.Run(phxpaxos.Options{
+		MyNode: s.o.MyNode, Nodes: s.o.Nodes, LogStoragePath: s.o.LogPath, Network: s.o.Network,
 		GroupCount: Groups, StateMachines: []sm.StateMachine{s.machine},
 		UseMaster: true, MasterLease: s.o.Lease, Fence: s.o.Fenced,
 		Logger: s.o.Logger,
 	})
-	if err != nil {
-		return nil, errors.Join(err, tcp.Close())
-	}
-	return node, nil
 }
 
 func (s *server) register() {

@@ -86,18 +86,18 @@ func TestTLS(t *testing.T) {
 	ca.issue("server")
 	ca.issue("client")
 	other.issue("stranger")
-	certs := []string{"-tls_cert", "server.pem", "-tls_key", "server.key"}
+	certs := []string{"-grpc-tls-cert", "server.pem", "-grpc-tls-key", "server.key"}
 	for _, test := range []struct {
 		name   string
 		server []string
 		client map[string]bool // flags, and whether they are let in
 	}{
-		{"plain", nil, map[string]bool{"": true, "-tls_ca ca.pem": false}},
-		{"TLS", certs, map[string]bool{"": false, "-tls_ca ca.pem": true, "-tls_ca other.pem": false, "-tls_ca ca.pem -tls_name elsewhere": false}},
-		{"mTLS", append(certs, "-tls_client_ca", "ca.pem"), map[string]bool{
-			"": false, "-tls_ca ca.pem": false,
-			"-tls_ca ca.pem -tls_cert client.pem -tls_key client.key":     true,
-			"-tls_ca ca.pem -tls_cert stranger.pem -tls_key stranger.key": false,
+		{"plain", nil, map[string]bool{"": true, "-tls-ca ca.pem": false}},
+		{"TLS", certs, map[string]bool{"": false, "-tls-ca ca.pem": true, "-tls-ca other.pem": false, "-tls-ca ca.pem -tls-name elsewhere": false}},
+		{"mTLS", append(certs, "-grpc-tls-client-ca", "ca.pem"), map[string]bool{
+			"": false, "-tls-ca ca.pem": false,
+			"-tls-ca ca.pem -tls-cert client.pem -tls-key client.key":     true,
+			"-tls-ca ca.pem -tls-cert stranger.pem -tls-key stranger.key": false,
 		}},
 	} {
 		c.flags = append([]string{"-lease", "2s"}, test.server...)
@@ -112,8 +112,8 @@ func TestTLS(t *testing.T) {
 		c.terminate(0)
 	}
 	for _, flags := range []string{
-		"-tls_cert server.pem", "-tls_client_ca ca.pem", "-tls_cert server.pem -tls_key client.key",
-		"-tls_cert server.pem -tls_key server.key -tls_client_ca server.key", "-drain -1s", "-nonsense",
+		"-grpc-tls-cert server.pem", "-grpc-tls-client-ca ca.pem", "-grpc-tls-cert server.pem -grpc-tls-key client.key",
+		"-grpc-tls-cert server.pem -grpc-tls-key server.key -grpc-tls-client-ca server.key", "-drain -1s", "-tls-cert server.pem", "-nonsense",
 	} {
 		out, exit := shell(t, c.dir, "./phxkv_grpcserver "+flags+" 127.0.0.1:1 127.0.0.1:2 127.0.0.1:2 kv log 2>&1 >out")
 		if exit != 255 || !strings.Contains(out, "-") {

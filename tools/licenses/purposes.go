@@ -17,6 +17,6 @@ var purposes = map[string]string{
 	"golang.org/x/text":                         "needed by golang.org/x/net: host names",
 	"golang.org/x/tools":                        "needed by mockgen",
 	"google.golang.org/genproto/googleapis/rpc": "needed by grpc: the form of its errors",
-	"google.golang.org/grpc":                    "a network over HTTP/2 (plugin/network/grpcnet)",
+	"google.golang.org/grpc":                    "a network over HTTP/2 (plugin/network/grpcnet); the key-value sample and its client",
 	"google.golang.org/protobuf":                "packets and records, in the original's format, and the program that generates their code",
 }

@@ -25,6 +25,7 @@ import (
 	"syscall"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/plugin/logger"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
 )
@@ -58,11 +59,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	log := slog.New(logs)
 	o.server.Logger = log
 	started := false
-	err = phxkv.Serve(ctx, o.server, func() {
-		started = true
-		log.Info("phxkv: listening", "grpc", o.server.Listen, "paxos", o.server.MyNode.String())
-		fmt.Fprintf(stdout, "Server listening on %s\n", o.server.Listen)
-	})
+	o.server.Network, err = o.tls.Network(network.Config{Me: o.server.MyNode, ListenAddr: o.listen, Logger: log})
+	if err == nil {
+		err = phxkv.Serve(ctx, o.server, func() {
+			started = true
+			log.Info("phxkv: listening", "grpc", o.server.Listen, "paxos", o.server.MyNode.String())
+			fmt.Fprintf(stdout, "Server listening on %s\n", o.server.Listen)
+		})
+	}
 	if err == nil {
 		return exitOK
 	}

@@ -12,13 +12,16 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
+	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
 )
 
 // options is what the command line says.
 type options struct {
 	server phxkv.Options
 	logDir string
-	tls    tlsFiles
+	listen netip.AddrPort  // of paxos; not set: the address of the node
+	tls    *tlsflags.Flags // between nodes
+	grpc   tlsFiles
 }
 
 // parseArgs reads the command line. When ok is false there is nothing to run,
@@ -65,20 +68,24 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, exit int, ok
 
 func (o *options) flags(flags *flag.FlagSet) {
 	flags.StringVar(&o.logDir, "log_dir", "./log", "`directory` of the log files, created if missing")
-	flags.TextVar(&o.server.PaxosListen, "paxos_listen", netip.AddrPort{}, "`ip:port` at which paxos really listens, where others reach it at <paxos myip:myport>, as with containers")
+	flags.TextVar(&o.listen, "paxos_listen", netip.AddrPort{}, "`ip:port` at which paxos really listens, where others reach it at <paxos myip:myport>, as with containers")
 	flags.BoolVar(&o.server.Fenced, "fenced", false, "answer getglobal by the master's lease, without a message; equal on all nodes, none of them an original one")
 	flags.DurationVar(&o.server.Lease, "lease", 10*time.Second, "for how long a master is elected, 1s..24h: so long a group may be without one after a crash")
 	flags.DurationVar(&o.server.Drain, "drain", 5*time.Second, "how long running calls may take to end when the server is stopped")
-	flags.StringVar(&o.tls.cert, "tls_cert", "", "certificate `file`, PEM; switches TLS on for gRPC")
-	flags.StringVar(&o.tls.key, "tls_key", "", "`file` with the certificate's key, PEM")
-	flags.StringVar(&o.tls.clientCA, "tls_client_ca", "", "`file` of authorities, PEM; clients must then show a certificate of one of them")
+	flags.StringVar(&o.grpc.cert, "grpc-tls-cert", "", "`file` with the certificate for clients; the gRPC service then speaks TLS")
+	flags.StringVar(&o.grpc.key, "grpc-tls-key", "", "`file` with the key of -grpc-tls-cert")
+	flags.StringVar(&o.grpc.clientCA, "grpc-tls-client-ca", "", "`file` of authorities; clients must then show a certificate of one of them")
+	o.tls = tlsflags.Register(flags)
 }
 
 func (o *options) check() (err error) {
 	if o.server.Drain < 0 {
 		return fmt.Errorf("-drain is %v, must not be negative", o.server.Drain)
 	}
-	o.server.TLS, err = o.tls.load()
+	if err := o.tls.Validate(); err != nil {
+		return err
+	}
+	o.server.TLS, err = o.grpc.load()
 	return err
 }
 

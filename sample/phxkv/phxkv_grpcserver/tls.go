@@ -17,11 +17,11 @@ func (f tlsFiles) load() (*tls.Config, error) {
 		return nil, nil
 	}
 	if f.cert == "" || f.key == "" {
-		return nil, errors.New("TLS needs both -tls_cert and -tls_key")
+		return nil, errors.New("TLS needs both -grpc-tls-cert and -grpc-tls-key")
 	}
 	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
 	if err != nil {
-		return nil, fmt.Errorf("-tls_cert %s, -tls_key %s: %w", f.cert, f.key, err)
+		return nil, fmt.Errorf("-grpc-tls-cert %s, -grpc-tls-key %s: %w", f.cert, f.key, err)
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	if f.clientCA == "" {
@@ -29,11 +29,11 @@ func (f tlsFiles) load() (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(f.clientCA)
 	if err != nil {
-		return nil, fmt.Errorf("-tls_client_ca: %w", err)
+		return nil, fmt.Errorf("-grpc-tls-client-ca: %w", err)
 	}
 	config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 	if !config.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("-tls_client_ca %s: it holds no certificate in PEM", f.clientCA)
+		return nil, fmt.Errorf("-grpc-tls-client-ca %s: it holds no certificate in PEM", f.clientCA)
 	}
 	return config, nil
 }
