@@ -59,9 +59,6 @@ type cluster struct {
 
 func newCluster(t *testing.T, size int, flags ...string) *cluster {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts servers in processes of their own")
-	}
 	ids, err := nodeaddr.Free(size, 10000)
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +70,9 @@ func newCluster(t *testing.T, size int, flags ...string) *cluster {
 // workDir is a directory with the programs in it.
 func workDir(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts servers in processes of their own")
+	}
 	from, err := binaries()
 	if err != nil {
 		t.Fatal(err)
