@@ -91,9 +91,6 @@ func TestIdleHangingProcess(t *testing.T) {
 	if _, err := d.m.Query(ctx, 0, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("query of an old state: %v", err)
 	}
-	if !d.rewind(nil) {
-		t.Fatal(d.why)
-	}
 	d.equal()
 }
 
@@ -167,16 +164,18 @@ func TestNonsenseEndsTheProcess(t *testing.T) {
 			if !errors.Is(err, sm.ErrInterrupted) || !strings.Contains(err.Error(), want) || len(results) != 0 {
 				t.Errorf("%d results, %v, want %q", len(results), err, want)
 			}
-			select {
-			case <-d.woken:
-			case <-time.After(soon):
-				t.Fatal("no new process")
-			}
-			if to, ok := d.m.Rewound(0); !ok || to != sm.NoCheckpoint {
-				t.Errorf("fell back %v to %d", ok, int64(to))
-			}
-			if results, err := d.m.ExecuteBatch(instance(0, "x", "y"), nil); err != nil || len(results) != 2 {
-				t.Errorf("afterwards: %d results, %v", len(results), err)
+			for end := time.Now().Add(soon); ; d.wait(end) {
+				if !d.rewind(nil) || len(d.rewinds) == 0 {
+					continue
+				}
+				// On a busy machine the new process may take too long as well.
+				results, err := d.m.ExecuteBatch(instance(0, "x", "y"), nil)
+				if err == nil && len(results) == 2 {
+					return
+				}
+				if !errors.Is(err, sm.ErrInterrupted) {
+					t.Fatalf("afterwards: %d results, %v", len(results), err)
+				}
 			}
 		})
 	}
