@@ -77,8 +77,9 @@ chaos: ## kill -9 under load, ROUNDS times, and compare everything
 .PHONY: kvchaos
 kvchaos: ## the key-value store under kill -9, pauses, partitions and lost disks for CHAOSTIME; judged by porcupine
 	$(GO) run ./tools/kvchaos -time $(CHAOSTIME)
-.PHONY: pluginchaos
-pluginchaos: ## kill the process of a state machine under load, ROUNDS times, and compare everything
+
+.PHONY: pluginkill
+pluginkill: ## kill the process of a state machine under load, ROUNDS times, and compare everything
 	$(GO) run ./tools/plugin_chaos -kills $(ROUNDS)
 
 .PHONY: generate
