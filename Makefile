@@ -78,6 +78,10 @@ chaos: ## kill -9 under load, ROUNDS times, and compare everything
 kvchaos: ## the key-value store under kill -9, pauses, partitions and lost disks for CHAOSTIME; judged by porcupine
 	$(GO) run ./tools/kvchaos -time $(CHAOSTIME)
 
+.PHONY: pluginkill
+pluginkill: ## kill the process of a state machine under load, ROUNDS times, and compare everything
+	$(GO) run ./tools/plugin_chaos -kills $(ROUNDS)
+
 .PHONY: generate
 generate: ## write again what is generated: protobuf code, mocks, inventory of licences
 	./tools/generate/generate.sh

@@ -103,6 +103,9 @@ func (q *queue) start(g *Group) {
 	if g.err != nil || q.current.active || len(q.waiting) == 0 || g.core.Chosen() != nil {
 		return
 	}
+	if g.cfg.ChangeBeforePropose && !g.exec.level() {
+		return // a state machine that lacks something would be asked to change values
+	}
 	if !g.core.IsLatest() || g.system.isAhead {
 		g.core.CatchUp()
 		return

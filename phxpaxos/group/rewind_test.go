@@ -163,6 +163,32 @@ func TestCallersWaitWhileStateIsGivenAgain(t *testing.T) {
 	equal(c)
 }
 
+// changer lets a forgetful machine change values by what it has executed.
+type changer struct{ *forgetful }
+
+func (c changer) BeforePropose(_ int, value []byte) []byte {
+	return fmt.Appendf(nil, "%s behind %d", value, len(c.entries))
+}
+
+func TestNothingIsChangedByAnOldState(t *testing.T) {
+	f := &forgetful{batcher: batcher{recorder: recorder{id: 1}}, savedTo: sm.NoCheckpoint}
+	c := newCluster(t, 1, func(cfg *Config) {
+		cfg.StateMachines, cfg.ChangeBeforePropose = []sm.StateMachine{changer{f}}, true
+	})
+	c.propose(0, "a")
+	c.run()
+	f.die()
+	f.gone = true
+	tk := c.propose(0, "b")
+	c.nodes[0].g.exec.interrupted(c.nodes[0].g, 1, 1, errDied) // as if an entry had been under way
+	c.pass(time.Second)
+	f.gone = false
+	c.pass(2 * time.Second)
+	if tk.Err != nil || string(tk.Result) != "did b behind 1" {
+		t.Errorf("%+v", tk)
+	}
+}
+
 func TestCallerStopsWaitingAtItsDeadline(t *testing.T) {
 	c, f := newForgetful(t)
 	f.dieAt, f.gone = "late", true

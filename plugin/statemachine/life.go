@@ -53,7 +53,7 @@ func startLife(ctx context.Context, path string, number uint64, opts *Options) (
 		VersionedPlugins: map[int]goplugin.PluginSet{protocolVersion: {pluginName: &service{}}},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		StartTimeout:     opts.StartTimeout + time.Minute, // the one below is shorter, and covers more
-		Logger:           hclog.NewNullLogger(), // what is worth a line is said here
+		Logger:           hclog.NewNullLogger(),           // what is worth a line is said here
 		SyncStdout:       logs, SyncStderr: logs,
 		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(messageBytesMax), grpc.MaxCallSendMsgSize(messageBytesMax))},
