@@ -41,7 +41,7 @@ func TestElectionWithTLS(t *testing.T) {
 		}
 	}
 	for _, node := range c.nodes {
-		if stderr := node.Stderr(); strings.Contains(stderr, "refused") {
+		if stderr := node.Stderr(); strings.Contains(stderr, "refused who connected") {
 			t.Errorf("stderr %q", stderr)
 		}
 	}

@@ -315,13 +315,6 @@ func TestRefusalsAreLimited(t *testing.T) {
 		if text := rec.lines.String(); !strings.Contains(text, "from=192.0.2.1 ") || !strings.Contains(text, "from=2001:db8::2 ") || !strings.Contains(text, "suppressed=10") {
 			t.Errorf("the log: %s", text)
 		}
-		// A million hosts do not fill memory or the log.
-		for i := range 6000 {
-			refuse(net.IPv4(10, 0, byte(i>>8), byte(i)), 1)
-		}
-		if n := strings.Count(rec.lines.String(), "refused who connected"); n > 3+4096+1 || n < 4096 {
-			t.Errorf("%d lines, want about 4096", n)
-		}
 	})
 }
 
