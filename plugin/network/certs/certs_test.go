@@ -342,6 +342,34 @@ func TestSilence(t *testing.T) {
 	})
 }
 
+// A certificate that expires ends its sessions.
+func TestExpiresWhileConnected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, rec := authority(t), new(recorder)
+		cfg := config(t, a, certtest.Leaf{Names: []string{"a.example"}})
+		cfg.Observer = rec
+		accepts := open(t, cfg)
+		short := certtest.Leaf{Names: []string{"b.example"}, NotAfter: time.Now().Add(time.Minute)}
+		dials := open(t, config(t, a, short))
+		server, client := net.Pipe()
+		defer server.Close()
+		defer client.Close()
+		go dials.Connect(t.Context(), client, 0, "test/1")
+		_, session, err := accepts.Accept(server, "test/1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(59 * time.Second)
+		if err := session.Check(); err != nil {
+			t.Errorf("a second before the end: %v", err)
+		}
+		time.Sleep(2 * time.Second)
+		if err := session.Check(); !errors.Is(err, network.ErrRefused) || !strings.Contains(err.Error(), "expired") || rec.count != 1 {
+			t.Errorf("a second after the end: %v, %d refusals", err, rec.count)
+		}
+	})
+}
+
 // Whatever a stranger says, nothing but an error comes of it.
 func FuzzAccept(f *testing.F) {
 	a := authority(f)

@@ -194,7 +194,7 @@ func arrives(t *testing.T, from, to *node, packet string) {
 // What is not a node does not get a byte through, whatever it speaks.
 func TestStrangers(t *testing.T) {
 	ours, foreign := authority(t), authority(t)
-	g, rec := guard(t, ours, "a.nodes.example", func(c *certs.Config) { c.HandshakeTimeout = 300 * time.Millisecond })
+	g, rec := guard(t, ours, "a.nodes.example", func(c *certs.Config) { c.HandshakeTimeout = time.Minute })
 	a := start(t, freeIDs(t, 1)[0], g, nil)
 	show := func(a *certtest.Authority, l certtest.Leaf) credentials.TransportCredentials {
 		p, err := a.Issue(l)
