@@ -1,10 +1,3 @@
-// Package network moves packets between nodes.
-//
-// It knows nothing of Paxos: a packet is a string of bytes for a node. It may
-// be lost, repeated, delayed or reordered, but what arrives is one whole
-// packet. TCP implements the original's framing, so original nodes can be
-// peers. The contract Network is promised to users; they may bring their own,
-// and check it with package networktest.
 package network
 
 import (

@@ -11,7 +11,7 @@ import (
 // ErrRefused is wrapped by the error that a Transport's connection returns when
 // it refused the other end. Whoever refuses reports it; the network only closes
 // the connection.
-var ErrRefused = errors.New("connection refused")
+var ErrRefused = errors.New("refused")
 
 // Addresses is an address book: it says where a node is reached at the moment.
 // The id stays the node's name; the address may change at any time.

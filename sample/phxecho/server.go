@@ -47,7 +47,7 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 		return exitFail
 	}
 	defer end.Close()
-	net, err := o.tls.Network(network.Config{Me: o.me, Logger: logger, Observer: mon.Observer()})
+	net, err := o.tls.Network(network.Config{Me: o.me, Logger: logger}) // reports to the node
 	var node *phxpaxos.Node
 	if err == nil {
 		node, err = phxpaxos.Run(phxpaxos.Options{

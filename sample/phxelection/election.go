@@ -59,7 +59,7 @@ func serve(ctx context.Context, o options, out *console, stderr io.Writer) int {
 // to stderr.
 func open(o options, out *console, mon *monitor.Monitor, stderr io.Writer) (*phxpaxos.Node, error) {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	net, err := o.tls.Network(network.Config{Me: o.me, Logger: log, Observer: mon.Observer()})
+	net, err := o.tls.Network(network.Config{Me: o.me, Logger: log}) // reports to the node
 	if err != nil {
 		return nil, err
 	}

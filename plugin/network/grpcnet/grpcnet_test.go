@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -193,7 +194,7 @@ func arrives(t *testing.T, from, to *node, packet string) {
 // What is not a node does not get a byte through, whatever it speaks.
 func TestStrangers(t *testing.T) {
 	ours, foreign := authority(t), authority(t)
-	g, rec := guard(t, ours, "a.nodes.example", func(c *certs.Config) { c.HandshakeTimeout = 300 * time.Millisecond })
+	g, rec := guard(t, ours, "a.nodes.example", func(c *certs.Config) { c.HandshakeTimeout = time.Minute })
 	a := start(t, freeIDs(t, 1)[0], g, nil)
 	show := func(a *certtest.Authority, l certtest.Leaf) credentials.TransportCredentials {
 		p, err := a.Issue(l)
@@ -397,4 +398,60 @@ func TestCloseEndsEverything(t *testing.T) {
 		stuck.Close()
 	}
 	eventually(t, "goroutines end", func() bool { return settle(before) })
+}
+
+// BenchmarkBesideTCP sends packets over gRPC and over the default network in
+// turns, and reports the median of the ratios of their throughput.
+func BenchmarkBesideTCP(b *testing.B) {
+	for _, size := range []int{100, 2048, 102400} {
+		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
+			const window, turns = 100, 9
+			ids := freeIDs(b, 4)
+			tokens := make(chan struct{}, window)
+			var senders []func(count int) time.Duration
+			for i, open := range []func(network.Config) (*network.TCP, error){
+				network.NewTCP,
+				func(c network.Config) (*network.TCP, error) { return grpcnet.New(c, nil) },
+			} {
+				from, err := open(network.Config{Me: ids[2*i]})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer from.Close()
+				to, err := open(network.Config{Me: ids[2*i+1]})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer to.Close()
+				if err := errors.Join(from.Start(func([]byte) {}), to.Start(func([]byte) { <-tokens })); err != nil {
+					b.Fatal(err)
+				}
+				packet := make([]byte, size)
+				senders = append(senders, func(count int) time.Duration {
+					begin := time.Now()
+					for range count {
+						tokens <- struct{}{}
+						from.Send(ids[2*i+1], packet, network.Stream)
+					}
+					for range window {
+						tokens <- struct{}{}
+					}
+					for range window {
+						<-tokens
+					}
+					return time.Since(begin)
+				})
+				senders[i](1)
+			}
+			var ratios []float64
+			b.ResetTimer()
+			for range turns {
+				n := max(b.N/turns, 1)
+				ratios = append(ratios, senders[0](n).Seconds()/senders[1](n).Seconds())
+			}
+			b.StopTimer()
+			slices.Sort(ratios)
+			b.ReportMetric(ratios[turns/2], "grpc/tcp")
+		})
+	}
 }

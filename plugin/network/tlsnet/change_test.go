@@ -125,19 +125,3 @@ func TestTakenOffTheList(t *testing.T) {
 	}
 	b.sends(t, a, "on the list again")
 }
-
-// A certificate that expires ends its connections.
-func TestExpiresWhileConnected(t *testing.T) {
-	ours := authority(t)
-	// Certificates have whole seconds.
-	end := time.Now().Add(2 * time.Second).Truncate(time.Second)
-	ga, rec, _ := guard(t, ours, named("a.nodes.example"), nil)
-	gb, _, _ := guard(t, ours, certtest.Leaf{Names: []string{"b.nodes.example"}, NotAfter: end}, nil)
-	ids := freeIDs(t, 2)
-	a, b := start(t, ids[0], ga), start(t, ids[1], gb)
-	b.sends(t, a, "valid")
-	eventually(t, "it is refused", func() bool {
-		b.Send(a.id, []byte("x"), network.Stream)
-		return rec.count(event.NetRefused, "not let in any more") > 0 && time.Now().After(end)
-	})
-}
