@@ -38,6 +38,7 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 	if err == nil {
 		node, err = phxpaxos.Run(phxpaxos.Options{
 			LogStoragePath: o.logPath(),
+			LogLayout:      phxpaxos.LayoutOriginal, // tools and nodes of the original can read it
 			MyNode:         o.me,
 			Nodes:          o.nodes,
 			Network:        net,

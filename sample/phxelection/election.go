@@ -55,6 +55,7 @@ func open(o options, out *console, stderr io.Writer) (*phxpaxos.Node, error) {
 	}
 	return phxpaxos.Run(phxpaxos.Options{
 		LogStoragePath:           o.logPath(),
+		LogLayout:                phxpaxos.LayoutOriginal, // tools and nodes of the original can read it
 		MyNode:                   o.me,
 		Nodes:                    o.nodes,
 		Network:                  net,
