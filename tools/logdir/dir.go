@@ -102,6 +102,16 @@ func refuseShared(dir string) error {
 	return nil
 }
 
+// RefuseShared is nil unless a file belongs to a shared log; then it matches
+// ErrShared and says what to do.
+func RefuseShared(file string) error {
+	dir := filepath.Dir(file)
+	if filepath.Base(dir) != "shared" {
+		return nil
+	}
+	return refuseShared(filepath.Dir(dir))
+}
+
 // exists says that a group's directory is there.
 func exists(groupDir string) error {
 	if err := refuseShared(filepath.Dir(groupDir)); err != nil {

@@ -17,6 +17,7 @@ const (
 	recoverGo  = "phxpaxos/group/recover.go"
 	systemGo   = "phxpaxos/group/system.go"
 	vfileDir   = "phxpaxos/storage/vfile/"
+	sharedDir  = "phxpaxos/storage/sharedlog/"
 )
 
 // mutants are bugs that a person could make.
@@ -76,4 +77,11 @@ var mutants = []mutant{
 	{"the checksum of a record is not verified when it is read", []edit{
 		{vfileDir + "read.go", "crc != loc.crc {", "crc != loc.crc && false {"},
 		{vfileDir + "read.go", "!e.matches(instance, buf) {", "!e.matches(instance, buf) && false {"}}},
+	{"the shared log is written and not synced", []edit{{sharedDir + "commit.go",
+		"if sync {\n\t\tif err := s.sync(); err != nil {", "if sync && false {\n\t\tif err := s.sync(); err != nil {"}}},
+	{"the shared log takes what it finds for durable", []edit{{sharedDir + "recover.go",
+		"rewrite(f, r.v.proven, r.v.end)", "rewrite(f, r.v.end, r.v.end)"}}},
+	{"payloads of the shared log are not verified", []edit{
+		{sharedDir + "read.go", "payloadSum(buf) != h.Sum {", "payloadSum(buf) != h.Sum && false {"},
+		{sharedDir + "scan.go", "return data, sum == h.Sum, nil", "return data, sum == h.Sum || true, nil"}}},
 }

@@ -26,7 +26,7 @@ func examineShared(ctx context.Context, dir string, p *progress) (*Report, error
 	r := &Report{Dir: dir, Layout: layout.Shared.String(), Groups: []*GroupReport{}, Findings: []Finding{}}
 	var said complaints
 	s, err := openWhole(dir, &said)
-	if errors.Is(err, storage.ErrDamaged) && s == nil {
+	if errors.Is(err, storage.ErrDamaged) {
 		r.Findings = append(r.Findings, Finding{Severity: Damaged, Check: "record", Text: err.Error()})
 		r.conclude()
 		return r, nil
@@ -53,15 +53,12 @@ func examineShared(ctx context.Context, dir string, p *progress) (*Report, error
 // openWhole opens a log with all groups that are in it.
 func openWhole(dir string, said *complaints) (*sharedlog.Store, error) {
 	s, err := sharedlog.Open(dir, 1, sharedlog.Options{ReadOnly: true})
-	if err != nil && !errors.Is(err, storage.ErrDamaged) {
+	if err != nil {
 		return nil, err
 	}
-	groups := 1
-	if err == nil {
-		groups = max(1, s.Found())
-		if err := s.Close(); err != nil {
-			return nil, err
-		}
+	groups := max(1, s.Found())
+	if err := s.Close(); err != nil {
+		return nil, err
 	}
 	return sharedlog.Open(dir, groups, sharedlog.Options{ReadOnly: true, Observer: said})
 }

@@ -33,9 +33,9 @@ func (s *Store) Drop(group int, instance uint64) error {
 			if err != nil && !errors.Is(err, storage.ErrNotFound) {
 				return nil, nil, err
 			}
-			if err != nil && g.floor > 0 {
+			if floor := s.floor(g); err != nil && floor > 0 {
 				// What is trimmed must not come back above the highest one.
-				return &Header{Kind: Newest, Group: uint32(g.id), Instance: g.floor - 1}, nil, nil
+				return &Header{Kind: Newest, Group: uint32(g.id), Instance: floor - 1}, nil, nil
 			}
 			if instance == m.max {
 				d.max, d.hasMax = below, err == nil

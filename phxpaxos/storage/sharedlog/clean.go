@@ -48,6 +48,13 @@ func (s *Store) Trim(group int, below uint64) error {
 	return nil
 }
 
+// floor returns below which instance nothing of a group is found.
+func (s *Store) floor(g *groupLog) uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return g.floor
+}
+
 // active returns the segment that is written, or nil. The caller holds mu.
 func (s *Store) active() *segment {
 	if len(s.segs) == 0 {
@@ -152,7 +159,7 @@ func (s *Store) evacuateGroup(seg *segment, g *groupLog, sp *span) error {
 			}
 		}
 	}
-	if g.at == seg.seq && g.mark.hasNewest && (!g.mark.hasMax || g.floor > g.mark.max) {
+	if g.at == seg.seq && g.mark.hasNewest && (!g.mark.hasMax || s.floor(g) > g.mark.max) {
 		// All records are trimmed; the order of what comes must be kept.
 		if err := s.stage(&Header{Kind: Newest, Group: uint32(g.id), Instance: g.mark.newest}, nil); err != nil {
 			return s.fail(err)

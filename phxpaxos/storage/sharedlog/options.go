@@ -52,7 +52,8 @@ type Options struct {
 
 	// ReadOnly is for tools: nothing is written or removed, what a crash left
 	// stays as it is, and every byte of the log is read and verified. It needs
-	// memory for each instance. Every call that would write fails.
+	// memory for each instance. Every call that would write fails. Open
+	// succeeds also if all groups are damaged; Err says why.
 	ReadOnly bool
 
 	// Deterministic is for simulators: no goroutine is started, everything

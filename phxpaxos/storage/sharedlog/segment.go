@@ -79,6 +79,7 @@ func (s *Store) unpin(seg *segment) {
 	if seg.freed && seg.refs == 0 {
 		s.retired = append(s.retired, seg)
 		closeFiles(seg)
+		delete(s.opened, seg)
 		return
 	}
 	for s.open > s.opts.FilesMax && s.closeOldest() {

@@ -151,7 +151,7 @@ func (s *Store) openAll() error {
 		return err
 	}
 	for _, g := range s.groups[:s.count] {
-		if g.broken == nil {
+		if g.broken == nil || s.opts.ReadOnly {
 			return nil
 		}
 	}
