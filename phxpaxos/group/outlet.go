@@ -22,7 +22,7 @@ const (
 
 func (o outlet) Save(s paxos.Save) {
 	g := o.g
-	data := wire.AppendRecord(make([]byte, 0, len(s.Record.Value)+recordOverhead), &s.Record)
+	data := wire.AppendRecord(g.env.Buffer(len(s.Record.Value)+recordOverhead), &s.Record)
 	g.env.Save(Save{Seq: s.Seq, Instance: s.Record.Instance, Data: data, Sync: s.Sync})
 }
 
