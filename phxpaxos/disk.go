@@ -29,6 +29,8 @@ type disk struct {
 	now      func() time.Duration
 	done     chan struct{} // closed when the goroutine has ended
 
+	buffers buffers
+
 	wake chan struct{} // holds a token while there is something to do
 	mu   sync.Mutex
 	// queue is what waits; spare the emptied one of the last write.
@@ -98,8 +100,12 @@ func (d *disk) take() (queue []queuedSave, closing bool) {
 	return queue, d.closing
 }
 
-// recycle keeps the memory of a queue that is done.
+// recycle keeps the memory of a queue that is done, and of its records: the
+// storage is done with them, see storage.Put.
 func (d *disk) recycle(queue []queuedSave) {
+	for i := range queue {
+		d.buffers.give(queue[i].save.Data)
+	}
 	clear(queue)
 	d.mu.Lock()
 	d.spare = queue[:0]

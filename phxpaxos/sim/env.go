@@ -18,6 +18,9 @@ var _ group.Env = (*member)(nil)
 // errLost: a record that was durable is not what the storage has.
 var errLost = errors.New("durable data was lost without notice")
 
+// Buffer returns new memory each time: the disk of the simulator keeps it.
+func (m *member) Buffer(size int) []byte { return make([]byte, 0, size) }
+
 // Save shows the record to the checks and queues it for the node's disk.
 func (m *member) Save(s group.Save) {
 	w := m.n.w
