@@ -163,9 +163,10 @@ func TestStatusOfAGroupThatStopped(t *testing.T) {
 	if _, err := c.nodes[0].Propose(testContext(t), 1, 1, []byte("v")); !errors.Is(err, ErrGroupFailed) {
 		t.Fatalf("proposing: %v, want ErrGroupFailed", err)
 	}
-	if s := groupStatus(t, c.nodes[0], 1); !errors.Is(s.Err, ErrGroupFailed) || s.Master != nodeid.None {
-		t.Errorf("status %+v", s)
-	}
+	eventually(t, "the status says that the group has stopped", func() bool {
+		s := groupStatus(t, c.nodes[0], 1)
+		return errors.Is(s.Err, ErrGroupFailed) && s.Master == nodeid.None
+	})
 	if s := groupStatus(t, c.nodes[0], 0); s.Err != nil {
 		t.Errorf("the other group: %v", s.Err)
 	}

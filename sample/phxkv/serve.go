@@ -21,6 +21,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/kvpb"
 )
 
@@ -65,6 +66,9 @@ type Options struct {
 	// Logger gets a line for each event that an operator should see; nil
 	// means no lines.
 	Logger *slog.Logger
+	// Monitor shows what the node does; nil means nothing does. The caller
+	// closes it.
+	Monitor *monitor.Monitor
 }
 
 // Serve runs a server until ctx ends. It calls listening when calls are
@@ -120,12 +124,19 @@ func (s *server) runNode() (*phxpaxos.Node, error) {
 	if err := os.MkdirAll(s.o.LogPath, 0o775); err != nil {
 		return nil, err
 	}
-	return phxpaxos.Run(phxpaxos.Options{
+	node, err := phxpaxos.Run(phxpaxos.Options{
 		MyNode: s.o.MyNode, Nodes: s.o.Nodes, LogStoragePath: s.o.LogPath, Network: s.o.Network,
 		GroupCount: Groups, StateMachines: []sm.StateMachine{s.machine},
 		UseMaster: true, MasterLease: s.o.Lease, Fence: s.o.Fenced,
-		Logger: s.o.Logger,
+		Logger: s.o.Logger, Observer: s.o.Monitor.Observer(),
 	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.o.Monitor.Watch(node); err != nil {
+		return nil, errors.Join(err, node.Close())
+	}
+	return node, nil
 }
 
 func (s *server) register() {

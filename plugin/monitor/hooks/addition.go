@@ -21,8 +21,14 @@ type Addition interface {
 	ReadDrive(e event.Event)
 	// MembersChange: the membership changed; Number nodes vote, Instance set it.
 	MembersChange(e event.Event)
-	// Replay: the log is replayed at start; Number instances of Size remain.
+	// Replay: the log is replayed; Number instances of Size remain.
 	Replay(e event.Event)
+	// RewindBegin: state machine Number fell back and is given the log again from Instance, Size instances.
+	RewindBegin(e event.Event)
+	// RewindEnd: it has what it had before; Took since it fell back.
+	RewindEnd(e event.Event)
+	// NetRefused: a stranger was refused; Err says why.
+	NetRefused(e event.Event)
 }
 
 // NoAddition does nothing.
@@ -54,6 +60,15 @@ func (NoAddition) MembersChange(event.Event) {}
 // Replay does nothing.
 func (NoAddition) Replay(event.Event) {}
 
+// RewindBegin does nothing.
+func (NoAddition) RewindBegin(event.Event) {}
+
+// RewindEnd does nothing.
+func (NoAddition) RewindEnd(event.Event) {}
+
+// NetRefused does nothing.
+func (NoAddition) NetRefused(event.Event) {}
+
 // callAddition is the method of each kind.
 var callAddition = map[event.Kind]func(Addition, event.Event){
 	event.PacketShort:    Addition.PacketShort,
@@ -64,4 +79,7 @@ var callAddition = map[event.Kind]func(Addition, event.Event){
 	event.ReadDrive:      Addition.ReadDrive,
 	event.MembersChange:  Addition.MembersChange,
 	event.Replay:         Addition.Replay,
+	event.RewindBegin:    Addition.RewindBegin,
+	event.RewindEnd:      Addition.RewindEnd,
+	event.NetRefused:     Addition.NetRefused,
 }

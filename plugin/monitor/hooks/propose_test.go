@@ -3,6 +3,8 @@ package hooks_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -245,4 +247,44 @@ func logReplayed(t *testing.T, all *probe) {
 	l.fs = l.fs.Crash(memfs.KeepAll, nil)
 	l.start(alone)
 	l.fires(event.Replay)
+}
+
+// forgetful is a state machine that loses everything at its first value.
+type forgetful struct {
+	machine
+	mu   sync.Mutex
+	lost bool
+	gone bool
+}
+
+func (f *forgetful) Execute(e sm.Entry) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.gone {
+		f.gone, f.lost = true, true
+		return nil, fmt.Errorf("%w: it was killed", sm.ErrInterrupted)
+	}
+	return f.machine.Execute(e)
+}
+
+func (f *forgetful) CheckpointInstance(int) uint64 { return sm.NoCheckpoint }
+
+func (f *forgetful) OnRewind(int, func()) {}
+
+func (f *forgetful) Rewound(int) (uint64, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	lost := f.lost
+	f.lost = false
+	return sm.NoCheckpoint, lost
+}
+
+func machineFallsBack(t *testing.T, all *probe) {
+	l := newLab(t, all, func(o *phxpaxos.Options) {
+		alone(o)
+		o.StateMachines = []sm.StateMachine{&forgetful{}}
+	})
+	done := l.proposing("v")
+	l.fires(event.RewindBegin, event.RewindEnd)
+	<-done
 }

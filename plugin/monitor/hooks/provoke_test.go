@@ -70,6 +70,8 @@ var scenarios = map[string]func(*testing.T, *probe){
 	"a bid that is overtaken":     bidOvertaken,
 	"a reader drives":             readerDrives,
 	"a log is replayed":           logReplayed,
+	"a stranger is refused":       strangerRefused,
+	"a state machine falls back":  machineFallsBack,
 	"sockets":                     sockets,
 	"queues of sockets":           socketQueues,
 	"a disk fails":                diskFails,

@@ -268,3 +268,9 @@ func (r recorder) ReadDrive(e event.Event) { r.fired("ReadDrive", e) }
 func (r recorder) MembersChange(e event.Event) { r.fired("MembersChange", e) }
 
 func (r recorder) Replay(e event.Event) { r.fired("Replay", e) }
+
+func (r recorder) RewindBegin(e event.Event) { r.fired("RewindBegin", e) }
+
+func (r recorder) RewindEnd(e event.Event) { r.fired("RewindEnd", e) }
+
+func (r recorder) NetRefused(e event.Event) { r.fired("NetRefused", e) }

@@ -7,6 +7,9 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
+	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
+	"github.com/phxpaxos/phxpaxos-go/plugin/network/tlsnet"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
@@ -88,4 +91,38 @@ func socketQueues(t *testing.T, all *probe) {
 		n, _ := own.count(event.NetUDPQueueFull)
 		return n > 0
 	})
+}
+
+func strangerRefused(t *testing.T, all *probe) {
+	own, me := newProbe(), freeNodes(t, 1)[0]
+	authority, err := certtest.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := authority.Issue(certtest.Leaf{Names: []string{"a.example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	observer := all.observer(own.observer(nil))
+	guard, err := certs.New(certs.Config{CertFile: pair.CertFile, KeyFile: pair.KeyFile, CAFile: authority.CAFile, Allow: []string{"*"}, Observer: observer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := tlsnet.New(network.Config{Me: me, Observer: observer}, guard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if err := n.Start(func([]byte) {}); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := net.Dial("tcp4", me.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if _, err := raw.Write([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	awaitFired(t, own, event.NetRefused)
 }

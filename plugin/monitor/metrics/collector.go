@@ -84,7 +84,7 @@ func gauge(to chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ..
 
 func (c *Collector) collectEvents(to chan<- prometheus.Metric) {
 	for k := event.None + 1; int(k) < event.Kinds; k++ {
-		counter(to, c.d.events, c.node.Count(k), k.String())
+		counter(to, c.d.events, c.recorder.Count(c.node, k), k.String())
 	}
 	counter(to, c.d.proposals, c.node.Count(event.CommitOK)+c.recorder.Batched())
 	for i, r := range reasons {

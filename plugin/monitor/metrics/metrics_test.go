@@ -78,6 +78,7 @@ func TestFigures(t *testing.T) {
 	if _, err := node.Propose(t.Context(), 2, 1, []byte("v")); !errors.Is(err, phxpaxos.ErrGroupFailed) {
 		t.Fatalf("proposing without a disk: %v", err)
 	}
+	stopped(t, node, 2)
 	if err := testutil.CollectAndCompare(c, strings.NewReader(`
 # HELP phxpaxos_proposals_total Proposals that succeeded, each entry of BatchPropose counted.
 # TYPE phxpaxos_proposals_total counter
@@ -107,6 +108,17 @@ phxpaxos_group_instance{group="2",node="10.0.0.1:11111"} 0
 	}
 }
 
+// stopped waits until a node says that a group has stopped; its callers hear
+// of it a moment before.
+func stopped(t *testing.T, node *phxpaxos.Node, group int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); node.GroupError(group) == nil; <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("group %d has not stopped", group)
+		}
+	}
+}
+
 // The number of series does not grow with the number of groups.
 func TestSeriesAreBounded(t *testing.T) {
 	const few, many = 1, 300
@@ -121,6 +133,7 @@ func TestSeriesAreBounded(t *testing.T) {
 		if _, err := node.Propose(t.Context(), g, 1, []byte("v")); err == nil {
 			t.Fatal("a write failed and the proposal succeeded")
 		}
+		stopped(t, node, g)
 	}
 	if n := testutil.CollectAndCount(c, "phxpaxos_group_stopped"); n != 4 {
 		t.Errorf("%d groups have series, 4 may", n)
@@ -182,6 +195,10 @@ func TestEdgesOfDurations(t *testing.T) {
 		t.Errorf("buckets %v", s.Count)
 	}
 	recorder.Observe(event.Event{Kind: 255})
+	recorder.Observe(event.Event{Kind: event.NetRefused, Group: -1})
+	if n := recorder.Count(nil, event.NetRefused); n != 1 {
+		t.Errorf("a network of its own refused 1 stranger, %d are counted", n)
+	}
 	recorder.Observe(event.Event{Kind: event.BatchSend, Size: -1})
 }
 

@@ -18,6 +18,13 @@ type Recorder struct {
 	failed    [len(reasons)]atomic.Uint64
 	batch     [batchBuckets]atomic.Uint64
 	batched   atomic.Uint64
+	outside   [stripes]counts
+}
+
+// counts are events of parts that need not know the node.
+type counts struct {
+	of [event.Kinds]atomic.Uint64
+	_  [64]byte
 }
 
 // sums are bytes and other amounts that events carry.
@@ -84,10 +91,31 @@ var measured = [event.Kinds]struct {
 	event.LearnSend:      {size: learnedBytes},
 }
 
+// outside reports whether events of a kind come from a network or a storage.
+// Those that a program brings along, as one over TLS, tell the Recorder
+// without the node, which then does not count them.
+func outside(k event.Kind) bool {
+	return k >= event.NetLoop && k <= event.RecordDamaged || k == event.NetRefused
+}
+
+// Count is how many events of a kind there were.
+func (r *Recorder) Count(node *phxpaxos.Node, k event.Kind) (n uint64) {
+	if !outside(k) {
+		return node.Count(k)
+	}
+	for i := range r.outside {
+		n += r.outside[i].of[k].Load()
+	}
+	return n
+}
+
 // Observe implements event.Observer.
 func (r *Recorder) Observe(e event.Event) {
 	if int(e.Kind) >= event.Kinds {
 		return
+	}
+	if outside(e.Kind) {
+		r.outside[uint(e.Group+1)%stripes].of[e.Kind].Add(1)
 	}
 	m := &measured[e.Kind]
 	if m.duration != 0 {

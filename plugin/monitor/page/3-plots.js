@@ -143,8 +143,8 @@ function line(g, samples, at, from, x, y, p) {
   let before = 0;
   for (const [t, v] of points) {
     if (t - before > EVERY + 3000) {
-      g.moveTo(x(t), y(v));
-      g.lineTo(x(t) + 0.5, y(v)); // a single point shows
+      g.moveTo(x(t) - 1.5, y(v)); // so that a single point shows
+      g.lineTo(x(t), y(v));
     } else g.lineTo(x(t), y(v));
     before = t;
   }

@@ -2,6 +2,7 @@ package pagetest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -43,28 +44,68 @@ type tab struct {
 	lost     bool     // the server is meant to be gone
 }
 
-// open opens a page of the given width. What goes wrong in the page fails the
-// test.
-func open(t *testing.T, address string, width int) *tab {
-	t.Helper()
-	path := found()
-	if path == "" {
-		const what = "no Chromium here: plugin/monitor/pagetest/install.sh installs one"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(what)
-		}
-		t.Skip(what)
+// browser is the one browser of all tests; each test has a window of its own,
+// with nothing kept from another one. end stops it.
+var browser = sync.OnceValues(func() (context.Context, error) {
+	dir, err := os.MkdirTemp("", "pagetest")
+	if err != nil {
+		return nil, err
 	}
 	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
+		chromedp.ExecPath(found()), chromedp.UserDataDir(dir), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 	}
 	for _, flag := range []string{"headless", "no-sandbox", "disable-gpu", "disable-quic", "disable-background-networking",
 		"disable-component-update", "disable-sync", "disable-extensions", "disable-default-apps", "mute-audio", "hide-scrollbars"} {
 		options = append(options, chromedp.Flag(flag, true))
 	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, quit := chromedp.NewContext(ctx)
+	end = append(end, func() {
+		quit()
+		stop()
+		os.RemoveAll(dir)
+	})
+	return ctx, chromedp.Do(ctx) // starts it
+})
+
+// end is what is to be done when all tests have ended.
+var end []func()
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	for _, f := range end {
+		f()
+	}
+	os.Exit(code)
+}
+
+// needsBrowser skips the test, or fails it in CI, where there is no browser.
+func needsBrowser(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: the page is not driven in a browser")
+	}
+	if found() != "" {
+		return
+	}
+	const what = "no Chromium here: plugin/monitor/pagetest/install.sh installs one"
+	if os.Getenv("CI") == "true" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+// open opens a page of the given width. What goes wrong in the page fails the
+// test.
+func open(t *testing.T, address string, width int) *tab {
+	t.Helper()
+	needsBrowser(t)
+	parent, err := browser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, 3*patience)
 	t.Cleanup(cancel)

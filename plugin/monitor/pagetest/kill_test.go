@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +24,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	built = dir
+	end = append(end, func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "phxelection")
 	out, err := exec.Command("go", "build", "-o", path, "github.com/phxpaxos/phxpaxos-go/sample/phxelection").CombinedOutput()
 	if err != nil {
@@ -32,25 +33,13 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-var built string
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if built != "" {
-		os.RemoveAll(built)
-	}
-	os.Exit(code)
-}
-
 // redWithin is how soon the page has to show a node that was killed.
 const redWithin = 3 * time.Second
 
 // Real processes: one is killed, then comes back; then the one behind the page
 // is killed.
 func TestKilledNodeTurnsRed(t *testing.T) {
-	if found() == "" && os.Getenv("CI") != "true" {
-		open(t, "", 0) // says why it is skipped
-	}
+	needsBrowser(t)
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
@@ -83,26 +72,32 @@ func TestKilledNodeTurnsRed(t *testing.T) {
 	}
 	b.until("a master", "document.querySelector('tr[data-group] [data-col=master]').textContent.startsWith('127.0.0.1:')", "true")
 
-	for _, victim := range []int{2, 1} {
-		all[victim].Kill()
-		killed := time.Now()
-		b.until("the killed node is down", state(victim), "down")
-		took := time.Since(killed)
-		t.Logf("node %d turned red after %v", victim+1, took.Round(time.Millisecond))
-		if took > redWithin {
-			t.Errorf("a killed node turned red after %v, at most %v may pass", took, redWithin)
-		}
-		red := b.eval(fmt.Sprintf("getComputedStyle(document.querySelector(\".node[data-node='%s']\")).borderTopColor", nodes[victim]))
-		if want := b.eval("(() => { const e = document.createElement('i'); e.style.color = 'var(--bad)'; document.body.append(e); const c = getComputedStyle(e).color; e.remove(); return c; })()"); red != want {
-			t.Errorf("its colour is %s, want %s", red, want)
-		}
-		if text := b.text("#verdict"); !strings.Contains(text, "1 of 3 nodes down") {
-			t.Errorf("verdict %q", text)
-		}
-		b.shoot(fmt.Sprintf("killed-node-%d", victim+1))
-		all[victim] = start(victim)
-		b.until("it is back", state(victim), "running")
+	const victim = 2
+	// The page itself takes the time, since a browser on a busy machine may
+	// take long to answer the test.
+	b.eval(fmt.Sprintf(`new MutationObserver(() => { if (%s === "down") window.turnedRed ??= Date.now(); }).observe(document.querySelector("#nodes"), { attributes: true, subtree: true })`, state(victim)))
+	all[victim].Kill()
+	killed := time.Now()
+	b.until("the killed node is down", state(victim), "down")
+	red, err := strconv.ParseInt(b.eval("window.turnedRed"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
 	}
+	took := time.UnixMilli(red).Sub(killed)
+	t.Logf("a killed node turned red after %v", took.Round(time.Millisecond))
+	if took > redWithin {
+		t.Errorf("a killed node turned red after %v, at most %v may pass", took, redWithin)
+	}
+	colour := b.eval(fmt.Sprintf("getComputedStyle(document.querySelector(\".node[data-node='%s']\")).borderTopColor", nodes[victim]))
+	if want := b.eval("(() => { const e = document.createElement('i'); e.style.color = 'var(--bad)'; document.body.append(e); const c = getComputedStyle(e).color; e.remove(); return c; })()"); colour != want {
+		t.Errorf("its colour is %s, want %s", colour, want)
+	}
+	if text := b.text("#verdict"); !strings.Contains(text, "1 of 3 nodes down") {
+		t.Errorf("verdict %q", text)
+	}
+	b.shoot("killed-node")
+	all[victim] = start(victim)
+	b.until("it is back", state(victim), "running")
 
 	b.loses()
 	all[0].Kill()

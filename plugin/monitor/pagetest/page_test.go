@@ -47,6 +47,7 @@ func number(text string) string { return strings.ReplaceAll(text, ",", "") }
 
 // The figures of the page are those of the metrics, on all nodes.
 func TestPageShowsWhatTheMetricsSay(t *testing.T) {
+	needsBrowser(t)
 	c := newCluster(t, 3, 4, nil)
 	for g := range 4 {
 		for node := range 3 {
@@ -104,6 +105,7 @@ func TestPageShowsWhatTheMetricsSay(t *testing.T) {
 
 // With 1 000 groups one finds what one looks for.
 func TestSearchAndSortAThousandGroups(t *testing.T) {
+	needsBrowser(t)
 	var broken *memory
 	c := newCluster(t, 3, 1000, func(o *phxpaxos.Options) {
 		if broken == nil {
@@ -171,6 +173,7 @@ func TestSearchAndSortAThousandGroups(t *testing.T) {
 
 // The colours are the system's until somebody chooses, and the choice stays.
 func TestThemeToggle(t *testing.T) {
+	needsBrowser(t)
 	c := newCluster(t, 1, 1, nil)
 	b := open(t, c.url(0), 1000)
 	b.until("live", "document.querySelector('#live').dataset.state", "on")
@@ -188,6 +191,7 @@ func TestThemeToggle(t *testing.T) {
 // Everything can be reached by keyboard, and everything that can be reached
 // has a name.
 func TestEverythingHasAName(t *testing.T) {
+	needsBrowser(t)
 	c := newCluster(t, 1, 3, nil)
 	b := open(t, c.url(0), 1000)
 	b.until("live", "document.querySelectorAll('#tbody tr').length", "3")

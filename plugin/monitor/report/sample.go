@@ -54,12 +54,12 @@ var errorKinds = []event.Kind{
 	event.AppendFail, event.CheckpointLoadFail, event.NetError, event.NetQueueFull, event.NetUDPQueueFull,
 	event.NetTooLarge, event.NetTCPShort, event.EnqueueReject, event.PacketMalformed, event.PacketHeaderTooLong,
 	event.PacketChecksum, event.PacketCRC, event.PacketForeignCluster, event.PacketShort, event.PacketBadGroup,
-	event.MessageNotMember, event.CommitGateReject,
+	event.MessageNotMember, event.CommitGateReject, event.NetRefused,
 }
 
-func count(n *phxpaxos.Node, kinds []event.Kind) (sum uint64) {
+func count(n *phxpaxos.Node, r *metrics.Recorder, kinds []event.Kind) (sum uint64) {
 	for _, k := range kinds {
-		sum += n.Count(k)
+		sum += r.Count(n, k)
 	}
 	return sum
 }
@@ -68,7 +68,7 @@ func count(n *phxpaxos.Node, kinds []event.Kind) (sum uint64) {
 func Count(n *phxpaxos.Node, r *metrics.Recorder) Events {
 	return Events{
 		Proposals: n.Count(event.CommitOK) + r.Batched(), Failed: r.Failed(),
-		Retries: count(n, retries), Errors: count(n, errorKinds),
+		Retries: count(n, r, retries), Errors: count(n, r, errorKinds),
 	}
 }
 

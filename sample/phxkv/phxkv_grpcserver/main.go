@@ -58,6 +58,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer logs.Close()
 	log := slog.New(logs)
 	o.server.Logger = log
+	if o.server.Monitor, err = o.monitor.Start(stderr); err != nil {
+		fmt.Fprintf(stderr, "phxkv_grpcserver: %v\n", err)
+		return exitFail
+	}
+	defer o.server.Monitor.Close()
 	started := false
 	o.server.Network, err = o.tls.Network(network.Config{Me: o.server.MyNode, ListenAddr: o.listen, Logger: log})
 	if err == nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
 	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
@@ -17,11 +18,12 @@ import (
 
 // options is what the command line says.
 type options struct {
-	server phxkv.Options
-	logDir string
-	listen netip.AddrPort  // of paxos; not set: the address of the node
-	tls    *tlsflags.Flags // between nodes
-	grpc   tlsFiles
+	server  phxkv.Options
+	logDir  string
+	listen  netip.AddrPort  // of paxos; not set: the address of the node
+	tls     *tlsflags.Flags // between nodes
+	grpc    tlsFiles
+	monitor monitor.Flags
 }
 
 // parseArgs reads the command line. When ok is false there is nothing to run,
@@ -76,6 +78,7 @@ func (o *options) flags(flags *flag.FlagSet) {
 	flags.StringVar(&o.grpc.key, "grpc-tls-key", "", "`file` with the key of -grpc-tls-cert")
 	flags.StringVar(&o.grpc.clientCA, "grpc-tls-client-ca", "", "`file` of authorities; clients must then show a certificate of one of them")
 	o.tls = tlsflags.Register(flags)
+	o.monitor.Register(flags)
 }
 
 func (o *options) check() (err error) {
