@@ -114,18 +114,15 @@ func (c *cluster) start(i int) {
 	c.t.Helper()
 	args := append(c.flags[:len(c.flags):len(c.flags)], "-log_dir", fmt.Sprintf("log%d", i),
 		c.grpc(i), c.ids[i].String(), nodeaddr.List(c.ids), c.kvPath(i), c.logPath(i))
-	p, err := process.Start(c.dir, "./phxkv_grpcserver", args...)
+	ctx, cancel := context.WithTimeout(c.t.Context(), soon)
+	defer cancel()
+	want := fmt.Sprintf("Server listening on %s\n", c.grpc(i))
+	p, err := process.StartServer(ctx, func(out string) bool { return out == want }, c.dir, "./phxkv_grpcserver", args...)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(p.Kill)
 	c.nodes[i] = p
-	ctx, cancel := context.WithTimeout(c.t.Context(), soon)
-	defer cancel()
-	want := fmt.Sprintf("Server listening on %s\n", c.grpc(i))
-	if err := p.Wait(ctx, func(out string) bool { return out == want }); err != nil {
-		c.t.Fatal(err)
-	}
 }
 
 func (c *cluster) terminate(i int) {

@@ -33,11 +33,11 @@ func (m *Machine) Snapshot(group int) (sm.Snapshot, error) {
 	dir := fmt.Sprintf("%s-%d%s", s.dir, s.snapshots, forSending)
 	s.flushing.Unlock()
 	if err != nil {
-		return sm.Snapshot{}, fmt.Errorf("%s: %w", s.dir, err)
+		return sm.Snapshot{}, fmt.Errorf("snapshot of group %d: %w", group, err)
 	}
 	defer frozen.Release()
 	if at.next == 0 {
-		return sm.Snapshot{}, fmt.Errorf("%s: nothing was executed yet", s.dir)
+		return sm.Snapshot{}, fmt.Errorf("snapshot of group %d: nothing was executed yet", group)
 	}
 	remove := func() { _ = os.RemoveAll(dir) } // what is left goes at the next start
 	if err := os.Mkdir(dir, 0o775); err != nil {

@@ -96,16 +96,10 @@ func (s *stage) start(i int) error {
 		s.grpc[i], s.ids[i].String(), nodeaddr.List(s.ids),
 		filepath.Join(s.dir, fmt.Sprintf("kvdb_%d", i)), filepath.Join(s.dir, fmt.Sprintf("paxoslog_%d", i))}
 	note("server %d: %s at %s", i+1, server, s.grpc[i])
-	p, err := process.Start(s.dir, filepath.Join(s.bin, server), args...)
-	if err != nil {
-		return err
-	}
-	s.servers[i] = p
 	want := "Server listening on " + s.grpc[i] + "\n"
-	if err := p.Wait(s.ctx, func(out string) bool { return out == want }); err != nil {
-		return fmt.Errorf("server %d does not listen: %w", i+1, err)
-	}
-	return nil
+	p, err := process.StartServer(s.ctx, func(out string) bool { return out == want }, s.dir, filepath.Join(s.bin, server), args...)
+	s.servers[i] = p
+	return err
 }
 
 // walk is the original's sample: the same commands at each address.

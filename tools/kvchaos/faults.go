@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -165,8 +166,8 @@ func (f *faults) from(i int) (pairs [][2]int) {
 }
 
 // loseDisk kills a server and starts it with nothing. Nothing else happens
-// before it has everything again: with two of three disks lost, so is what
-// only they had.
+// before it has everything again, and votes again: with two of three disks
+// lost, so is what only they had.
 func (f *faults) loseDisk(ctx context.Context) error {
 	i := f.one()
 	f.kill(i)
@@ -193,8 +194,15 @@ func (f *faults) loseDisk(ctx context.Context) error {
 				return false
 			}
 		}
-		return true
+		return f.votes(i)
 	})
+}
+
+// votes reports whether a server takes part again: one that may have forgotten
+// how it voted keeps a file until that does not matter any more.
+func (f *faults) votes(i int) bool {
+	marks, err := filepath.Glob(filepath.Join(f.path(i, "paxoslog"), "*", "newcomer"))
+	return err == nil && len(marks) == 0
 }
 
 // summary names all faults with their counts.

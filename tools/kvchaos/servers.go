@@ -43,14 +43,11 @@ type cluster struct {
 
 func newCluster(ctx context.Context, o options, dir string) (*cluster, error) {
 	const redirectRule = 10000
-	ids, err := nodeaddr.Free(o.nodes, redirectRule)
+	all, err := nodeaddr.Free(2*o.nodes, redirectRule)
 	if err != nil {
 		return nil, err
 	}
-	inner, err := nodeaddr.Free(o.nodes)
-	if err != nil {
-		return nil, err
-	}
+	ids, inner := all[:o.nodes], all[o.nodes:]
 	c := &cluster{o: o, dir: dir, bin: o.bin, ids: ids, inner: inner, links: newLinks(), servers: make([]*process.Process, o.nodes)}
 	for i, id := range ids {
 		address, err := phxkv.GRPCAddress(id)
@@ -103,16 +100,13 @@ func (c *cluster) start(ctx context.Context, i int) error {
 		args = append(args, "-fenced")
 	}
 	args = append(args, c.grpc[i], c.ids[i].String(), nodeaddr.List(c.ids), c.path(i, "kvdb"), c.path(i, "paxoslog"))
-	p, err := process.Start(c.dir, c.bin, args...)
-	if err != nil {
-		return err
-	}
-	c.servers[i] = p
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("it does not start"))
 	defer cancel()
-	if err := p.Wait(ctx, func(out string) bool { return strings.HasPrefix(out, "Server listening on ") }); err != nil {
+	p, err := process.StartServer(ctx, func(out string) bool { return strings.HasPrefix(out, "Server listening on ") }, c.dir, c.bin, args...)
+	if err != nil {
 		return fmt.Errorf("server %d: %w", i, errors.Join(err, context.Cause(ctx)))
 	}
+	c.servers[i] = p
 	return nil
 }
 

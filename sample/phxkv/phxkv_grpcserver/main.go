@@ -64,8 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	defer o.server.Monitor.Close()
 	started := false
-	o.server.Network, err = o.tls.Network(network.Config{Me: o.server.MyNode, ListenAddr: o.listen, Logger: log})
-	if err == nil {
+	if o.server.Network, err = o.network(log); err == nil {
 		err = phxkv.Serve(ctx, o.server, func() {
 			started = true
 			log.Info("phxkv: listening", "grpc", o.server.Listen, "paxos", o.server.MyNode.String())
@@ -85,6 +84,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stdout, "server init fail, ret %d\n", code)
 	fmt.Fprintf(stderr, "phxkv_grpcserver: %s\n", explain(reason, err, o.server))
 	return code & 0xff
+}
+
+// network is what the nodes talk over, nil for the default one.
+func (o *options) network(log *slog.Logger) (network.Network, error) {
+	cfg := network.Config{Me: o.server.MyNode, ListenAddr: o.listen, Logger: log}
+	if o.tls.Set() || !o.listen.IsValid() {
+		return o.tls.Network(cfg)
+	}
+	return network.NewTCP(cfg)
 }
 
 // openLogger opens the log files of the program in dir, and creates dir.
