@@ -158,6 +158,8 @@ func TestSearchAndSortAThousandGroups(t *testing.T) {
 	b.click("#filters [data-name=stopped]")
 	b.until("only what has stopped", rows, "1")
 	b.click("#filters [data-name=all]")
+	b.until("all again", rows, "25")
+	b.drawn() // the map as well
 
 	// A group in detail, by keyboard: the map takes arrows and Enter.
 	b.run(chromedp.Focus(chromedp.CSS("#heat")), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.Enter))
