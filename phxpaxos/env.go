@@ -57,6 +57,8 @@ func (e env) SetVariable(name group.Variable, value []byte) error {
 	return nil
 }
 
+func (e env) Do(j group.Job) { e.clerk.do(j) }
+
 func (e env) Observe(ev event.Event) {
 	ev.Group = e.index
 	e.observer.Observe(ev)

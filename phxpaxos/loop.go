@@ -40,6 +40,10 @@ type machine interface {
 	HandMaster(t *group.Ticket, node nodeid.ID)
 	SetMasterLease(lease time.Duration)
 	Read(t *group.Ticket)
+	JobDone(r group.JobResult)
+	SetHold(instances uint64)
+	PauseCleaning(paused bool)
+	PauseReplayer(paused bool)
 }
 
 var _ machine = (*group.Group)(nil)
@@ -65,6 +69,7 @@ type loop struct {
 	inbox inbox
 	gate  *waitlock.Gate
 	saver saver
+	clerk *clerk
 	done  chan struct{} // closed when the goroutine has ended
 	ended chan struct{} // closed when no call can succeed any more; err says why
 	once  sync.Once

@@ -126,6 +126,10 @@ func (s *script) Master() (nodeid.ID, uint64, time.Duration)    { return nodeid.
 func (s *script) HandMaster(t *group.Ticket, _ nodeid.ID)       { s.Propose(t) }
 func (s *script) SetMasterLease(d time.Duration)                { s.input("lease %v", d) }
 func (s *script) Read(t *group.Ticket)                          { s.Propose(t) }
+func (s *script) JobDone(r group.JobResult)                     { s.input("job %d %v", r.Kind, r.Err) }
+func (s *script) SetHold(n uint64)                              { s.input("hold %d", n) }
+func (s *script) PauseCleaning(paused bool)                     { s.input("pause cleaning %v", paused) }
+func (s *script) PauseReplayer(paused bool)                     { s.input("pause replayer %v", paused) }
 
 // scripted runs a node whose groups are scripts.
 func scripted(t *testing.T, groups int, change func(o *Options)) (*Node, []*script) {

@@ -161,6 +161,12 @@ const (
 	MembersChange  // the membership changed; Number nodes vote, Instance set it
 	Replay         // the log is replayed at start; Number instances of Size remain
 
+	Clean             // records below Instance are no longer kept, Number of them; Err if that failed
+	CatchUp           // this node catches up; Number instances remain, Size came in the last second
+	CheckpointRefused // a transfer message that nobody asked for, or that does not fit
+	CheckpointStream  // a checkpoint comes in from Peer; Number bytes are here, Size in the last second
+	CheckpointReplay  // the replayer failed at Instance with Err
+
 	kindEnd
 )
 
@@ -298,6 +304,11 @@ var kindNames = [Kinds]struct{ name, original string }{
 	ReadDrive:              {"ReadDrive", ""},
 	MembersChange:          {"MembersChange", ""},
 	Replay:                 {"Replay", ""},
+	Clean:                  {"Clean", ""},
+	CatchUp:                {"CatchUp", ""},
+	CheckpointRefused:      {"CheckpointRefused", ""},
+	CheckpointStream:       {"CheckpointStream", ""},
+	CheckpointReplay:       {"CheckpointReplay", ""},
 }
 
 // String returns the name of the constant.

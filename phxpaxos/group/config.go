@@ -26,7 +26,10 @@ type Config struct {
 	Fence       bool          // only the master proposes, and may be read without asking; all nodes must be ours
 
 	StateMachines       []sm.StateMachine
-	ChangeBeforePropose bool // call sm.BeforeProposer
+	ChangeBeforePropose bool   // call sm.BeforeProposer
+	UseReplayer         bool   // there is a checkpoint replayer, paused at first
+	Hold                uint64 // see SetHold
+	NoCleaning          bool   // cleaning is paused at first
 	Rand                Rand
 	PacketCRC           bool          // add our CRC-32C to packets
 	NoSync              bool          // never ask for a sync (sync switched off)

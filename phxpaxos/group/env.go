@@ -41,6 +41,12 @@ type Env interface {
 	Variable(name Variable) (value []byte, ok bool, err error)
 	SetVariable(name Variable, value []byte) error
 
+	// Do has some work with files done outside of the group, and returns at
+	// once. Group.JobDone has to follow with the outcome where the kind of the
+	// job says so. Jobs that write (see JobKind) are done one after the other;
+	// sending goes on beside them.
+	Do(j Job)
+
 	// Observe reports an event; the group's index is filled in.
 	Observe(e event.Event)
 }

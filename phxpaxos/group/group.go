@@ -27,8 +27,13 @@ type Group struct {
 	election election
 	reads    reads
 	strays   strays
+	clean    cleaner
+	replayer replayer
+	give     giver
+	fetch    fetcher
 
 	minChosen uint64
+	saved     uint64        // saves up to it are on disk
 	foreign   time.Duration // a member speaks for another cluster; believed until then
 }
 
@@ -77,9 +82,12 @@ func (g *Group) Cancel(t *Ticket, err error) {
 
 // Saved tells that every Save up to seq is on disk.
 func (g *Group) Saved(seq uint64) {
+	g.saved = max(g.saved, seq)
 	g.core.Saved(seq)
 	g.settle()
 	g.teach.pump(g)
+	g.clean.skipped(g)
+	g.replayer.step(g)
 }
 
 // SaveFailed tells that the Saves from seq on are not on disk. The group
@@ -100,6 +108,12 @@ func (g *Group) Tick(now time.Duration) {
 	g.settle()
 	g.election.tick(g)
 	g.reads.tick(g)
+	if g.err == nil {
+		g.clean.tick(g)
+		g.replayer.tick(g)
+		g.give.tick(g)
+		g.fetch.tick(g)
+	}
 }
 
 // Deadline is when Tick has to be called at the latest.
@@ -112,7 +126,8 @@ func (g *Group) Deadline() time.Duration {
 	if !ok {
 		at = never
 	}
-	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline, g.reads.deadline, g.election.deadline()} {
+	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline, g.reads.deadline, g.election.deadline(),
+		g.clean.at, g.replayer.at, g.give.deadline, g.fetch.deadline} {
 		if d != 0 {
 			at = min(at, d)
 		}
@@ -125,6 +140,7 @@ func (g *Group) Deadline() time.Duration {
 // wait.
 func (g *Group) Flush() {
 	g.settle()
+	g.clean.watch(g)
 	g.reads.flush(g)
 	g.queue.start(g)
 	g.settle()

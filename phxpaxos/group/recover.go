@@ -53,6 +53,9 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v := g.system.v; v.Version != wire.NoVersion && v.Version >= state.Instance {
+		g.system.beyond(v) // the node died while it took in a checkpoint
+	}
 	members := g.cfg.Members
 	if g.system.v.Cluster != 0 {
 		members = paxos.NewMembership(g.system.v.Members)
@@ -63,6 +66,9 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 		SyncLearned: changesMembers, ExecuteFirst: cfg.Fence,
 	}, outlet{g}, state, now)
 	g.core.SetSync(cfg.NoSync, cfg.SyncInterval)
+	g.SetHold(cfg.Hold)
+	g.clean.paused = cfg.NoCleaning
+	g.replayer.init(g)
 	g.election.init(&g.cfg, now)
 	return g, nil
 }
@@ -88,6 +94,9 @@ func (g *Group) recover() (paxos.State, error) {
 	}
 	from, to := g.checkpoints()
 	g.exec.covered = to
+	if g.cfg.Hazards.NewestCheckpoint {
+		from = to
+	}
 	if from > s.Instance+1 || !any && from > 0 {
 		// State machines are ahead of the log: it was lost, or the newest
 		// records never reached the disk. They were never promised to anybody,
@@ -250,8 +259,13 @@ func (g *Group) loadMinChosen(newest uint64, any bool) error {
 	return g.setMinChosen(at)
 }
 
+// AppendInstance appends an instance as the variable MinChosen has it.
+func AppendInstance(dst []byte, instance uint64) []byte {
+	return binary.LittleEndian.AppendUint64(dst, instance)
+}
+
 func (g *Group) setMinChosen(instance uint64) error {
-	if err := g.env.SetVariable(MinChosen, binary.LittleEndian.AppendUint64(nil, instance)); err != nil {
+	if err := g.env.SetVariable(MinChosen, AppendInstance(nil, instance)); err != nil {
 		return fmt.Errorf("group %d: store the lowest kept instance: %w", g.cfg.Index, err)
 	}
 	g.minChosen = instance

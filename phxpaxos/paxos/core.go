@@ -281,23 +281,33 @@ func (c *Core) Advance() {
 }
 
 // Skip moves to instance behind a checkpoint that covers everything below.
-// The promise is kept: it covers later instances too (P2, P5).
-func (c *Core) Skip(instance uint64) {
+// The promise is kept: it covers later instances too (P2, P5). A record at
+// instance carries it on, so that the ones before may go once Saved tells of
+// the save that Skip returns; 0 means that nothing was done.
+func (c *Core) Skip(instance uint64) (save uint64) {
 	if c.err != nil || instance <= c.instance {
-		return
+		return 0
 	}
 	c.lastChecksum, c.lastBallot = 0, Ballot{}
-	c.moveTo(instance)
+	c.begin(instance)
+	save = c.acceptor.save(!c.acceptor.noSync)
+	c.retry.run(c)
 	c.check()
+	return save
 }
 
 func (c *Core) moveTo(instance uint64) {
+	c.begin(instance)
+	c.retry.run(c)
+}
+
+// begin starts an instance with nothing but what lasts longer than one.
+func (c *Core) begin(instance uint64) {
 	c.instance = instance
 	c.proposer.newInstance()
 	c.acceptor.newInstance()
 	c.learner.newInstance()
 	c.observe(event.Event{Kind: event.InstanceStart, Instance: instance})
-	c.retry.run(c)
 }
 
 // SetMembers changes who votes, between two instances. Promises of the old

@@ -41,6 +41,7 @@ func (r *reporter) fail(check, format string, args ...any) {
 type checks struct {
 	model   *model
 	log     *logCheck
+	shadow  *logCheck // of the second state machine
 	votes   *voteCheck
 	disk    []*diskCheck // by node
 	sends   *sendCheck
@@ -60,7 +61,7 @@ func newChecks(r *reporter, group int, ids []nodeid.ID, members nodeSet) *checks
 		masters: newMasterCheck(r, group, len(ids), m),
 		reads:   &readCheck{r: r, group: group},
 	}
-	c.log = newLogCheck(r, group, c.votes)
+	c.log, c.shadow = newLogCheck(r, group, c.votes), newLogCheck(r, group, c.votes)
 	promises := map[paxos.Ballot]nodeSet{}
 	for n, id := range ids {
 		c.disk = append(c.disk, newDiskCheck(r, group, n, id, promises))

@@ -128,6 +128,17 @@ func (m *member) executes(e sm.Entry, id uint64) {
 	m.executed++
 }
 
+// shadows takes an entry that the second state machine executes.
+func (m *member) shadows(e sm.Entry, id uint64) {
+	w := m.n.w
+	w.digest.add(id)
+	m.checks().shadow.executed(m.n.index, m.shadowed, e, id)
+	if w.plan.world.fence && m.n.role != stranger {
+		m.checks().masters.executes(m.n.index, e.Instance, id)
+	}
+	m.shadowed++
+}
+
 // checkRound: a node begins a round only among those who vote at its
 // instance, and a follower begins none and votes in none.
 func (m *member) checkRound(msg *paxos.Message) {
@@ -153,6 +164,7 @@ func (m *member) checkRound(msg *paxos.Message) {
 // checkRecords compares the records that have reached their final form.
 func (m *member) checkRecords() {
 	w := m.n.w
+	m.checked = max(m.checked, m.g.MinChosen()) // behind a checkpoint the last record before may have come to nothing
 	for ; m.checked < m.g.Readable() && w.report.first == nil; m.checked++ {
 		var err error
 		m.buf, err = m.n.log.Read(m.index, m.checked, m.buf)

@@ -99,8 +99,10 @@ func (w *World) healAll() {
 		n.disk.slow = 0
 		n.pausedTill = 0
 		for _, m := range n.members {
-			if m.machine != nil {
-				m.machine.fails = 0
+			for _, machine := range [...]*machine{m.machine, m.shadow} {
+				if machine != nil {
+					machine.fails = 0
+				}
 			}
 		}
 		n.boot() // does nothing to a node that runs or is dead

@@ -137,6 +137,7 @@ type Plan struct {
 	crc    bool
 
 	without []string // troubles taken out
+	any     bool     // the seed decides on the kind
 }
 
 // Streams of chance: each user of randomness has its own, so that leaving one
@@ -151,7 +152,8 @@ const (
 	streamMedium // + node<<20
 	streamGroup  // + node*groups + group + life<<20
 
-	streamWorld = 1 << 60
+	streamWorld       = 1 << 60
+	streamCheckpoints = streamWorld + 1
 )
 
 func stream(seed uint64, n uint64) *rand.Rand {
@@ -199,6 +201,7 @@ func NewPlanOf(kind Kind, seed uint64, nodes, groups int) Plan {
 		batchMax:     pick(r, 1, 5, 100), batchDelay: pick(r, 0, 0, 2*time.Millisecond, 20*time.Millisecond),
 	}
 	p.Faults = drawFaults(r, &p)
+	p.any = kind == Any
 	p.drawWorld(kind)
 	return p
 }

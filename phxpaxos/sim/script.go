@@ -147,6 +147,8 @@ func parseHazards(names []string) (h paxos.Hazards, err error) {
 			h.KeepBallotOnMembers = true
 		case "LearnLowersPromise":
 			h.LearnLowersPromise = true
+		case "NewestCheckpoint":
+			h.NewestCheckpoint = true
 		case "RepeatBatch":
 			h.RepeatBatch = true
 		default:

@@ -62,41 +62,42 @@ func (mr *StateMachineMockRecorder) ID() *gomock.Call {
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ID", reflect.TypeOf((*StateMachine)(nil).ID))
 }
 
-// Checkpointer is a mock of Checkpointer interface.
-type Checkpointer struct {
+// MockBatchExecutor is a mock of BatchExecutor interface.
+type MockBatchExecutor struct {
 	ctrl     *gomock.Controller
-	recorder *CheckpointerMockRecorder
+	recorder *MockBatchExecutorMockRecorder
 }
 
-// CheckpointerMockRecorder is the mock recorder for Checkpointer.
-type CheckpointerMockRecorder struct {
-	mock *Checkpointer
+// MockBatchExecutorMockRecorder is the mock recorder for MockBatchExecutor.
+type MockBatchExecutorMockRecorder struct {
+	mock *MockBatchExecutor
 }
 
-// NewCheckpointer creates a new mock instance.
-func NewCheckpointer(ctrl *gomock.Controller) *Checkpointer {
-	mock := &Checkpointer{ctrl: ctrl}
-	mock.recorder = &CheckpointerMockRecorder{mock}
+// NewMockBatchExecutor creates a new mock instance.
+func NewMockBatchExecutor(ctrl *gomock.Controller) *MockBatchExecutor {
+	mock := &MockBatchExecutor{ctrl: ctrl}
+	mock.recorder = &MockBatchExecutorMockRecorder{mock}
 	return mock
 }
 
 // EXPECT returns an object that allows the caller to indicate expected use.
-func (m *Checkpointer) EXPECT() *CheckpointerMockRecorder {
+func (m *MockBatchExecutor) EXPECT() *MockBatchExecutorMockRecorder {
 	return m.recorder
 }
 
-// CheckpointInstance mocks base method.
-func (m *Checkpointer) CheckpointInstance(group int) uint64 {
+// ExecuteBatch mocks base method.
+func (m *MockBatchExecutor) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, error) {
 	m.ctrl.T.Helper()
-	ret := m.ctrl.Call(m, "CheckpointInstance", group)
-	ret0, _ := ret[0].(uint64)
-	return ret0
+	ret := m.ctrl.Call(m, "ExecuteBatch", entries, results)
+	ret0, _ := ret[0].([][]byte)
+	ret1, _ := ret[1].(error)
+	return ret0, ret1
 }
 
-// CheckpointInstance indicates an expected call of CheckpointInstance.
-func (mr *CheckpointerMockRecorder) CheckpointInstance(group interface{}) *gomock.Call {
+// ExecuteBatch indicates an expected call of ExecuteBatch.
+func (mr *MockBatchExecutorMockRecorder) ExecuteBatch(entries, results interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
-	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "CheckpointInstance", reflect.TypeOf((*Checkpointer)(nil).CheckpointInstance), group)
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ExecuteBatch", reflect.TypeOf((*MockBatchExecutor)(nil).ExecuteBatch), entries, results)
 }
 
 // BeforeProposer is a mock of BeforeProposer interface.
