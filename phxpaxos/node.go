@@ -215,6 +215,7 @@ func groupConfig(opts *Options, index int) group.Config {
 		NoSync:    opts.NoSync, SyncInterval: opts.SyncInterval,
 		BatchCountMax: opts.Batch.CountMax, BatchBytesMax: opts.Batch.BytesMax, BatchDelay: opts.Batch.Delay,
 		ValueBytesMax: opts.packedMax(),
+		CheckHistory:  !opts.FirstStart,
 		UseReplayer:   opts.UseCheckpointReplayer, Hold: uint64(opts.HoldInstances), NoCleaning: opts.NoCleaning,
 	}
 }

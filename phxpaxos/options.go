@@ -114,6 +114,16 @@ type Options struct {
 	// among them.
 	Followers []Follower
 
+	// FirstStart says that this node has never run before, at this address in
+	// this cluster. Without it a node whose log is empty, be it new or wiped,
+	// first asks the others: in a new cluster it works as soon as a majority
+	// of the members is there, in one that has decided something it learns
+	// what there is and votes a little later, since it may have forgotten what
+	// it had voted for. It is needed where that would wait for ever: when
+	// nodes are added to a cluster of one or two before any of them runs. It
+	// must not be set for a node whose log was lost.
+	FirstStart bool
+
 	// LogStoragePath is the directory of the log, in the original's layout.
 	LogStoragePath string
 	// LogStorage takes its place. It must have at least GroupCount groups.

@@ -165,6 +165,7 @@ const (
 	CatchUp           // this node catches up; Number instances remain, Size came in the last second
 	CheckpointRefused // a transfer message that nobody asked for, or that does not fit
 	CheckpointStream  // a checkpoint comes in from Peer; Number bytes are here, Size in the last second
+	Voting            // this node, which began without a log, votes from now on; Took since its start
 	CheckpointReplay  // the replayer failed at Instance with Err
 
 	kindEnd
@@ -308,6 +309,7 @@ var kindNames = [Kinds]struct{ name, original string }{
 	CatchUp:                {"CatchUp", ""},
 	CheckpointRefused:      {"CheckpointRefused", ""},
 	CheckpointStream:       {"CheckpointStream", ""},
+	Voting:                 {"Voting", ""},
 	CheckpointReplay:       {"CheckpointReplay", ""},
 }
 

@@ -21,6 +21,10 @@ type Config struct {
 	LargeMode  bool             // the original's large value mode (spec/protocol.md section 2.3)
 	UseMembers bool             // keep the membership in the log (bUseMembership)
 
+	// CheckHistory lets a node without a log not vote before it knows that it
+	// has nothing to forget; off, it has never run before.
+	CheckHistory bool
+
 	UseMaster   bool          // take part in the election of a master
 	MasterLease time.Duration // what a bid asks for; at least a second, 0: ten
 	Fence       bool          // only the master proposes, and may be read without asking; all nodes must be ours

@@ -58,6 +58,7 @@ const (
 	MinChosen       Variable = iota // lowest instance kept, 8 bytes little-endian
 	SystemVariables                 // membership and cluster id
 	MasterVariables                 // the last known master
+	Newcomer                        // there as long as this node may not vote; setting it to nothing removes it
 )
 
 // Save is one record on its way to the disk.

@@ -31,6 +31,7 @@ type Group struct {
 	replayer replayer
 	give     giver
 	fetch    fetcher
+	newcomer newcomer
 
 	minChosen uint64
 	saved     uint64        // saves up to it are on disk
@@ -87,6 +88,7 @@ func (g *Group) Saved(seq uint64) {
 	g.settle()
 	g.teach.pump(g)
 	g.clean.skipped(g)
+	g.newcomer.saved(g)
 	g.replayer.step(g)
 }
 
@@ -113,6 +115,7 @@ func (g *Group) Tick(now time.Duration) {
 		g.replayer.tick(g)
 		g.give.tick(g)
 		g.fetch.tick(g)
+		g.newcomer.tick(g)
 	}
 }
 
@@ -127,7 +130,7 @@ func (g *Group) Deadline() time.Duration {
 		at = never
 	}
 	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline, g.reads.deadline, g.election.deadline(),
-		g.clean.at, g.replayer.at, g.give.deadline, g.fetch.deadline} {
+		g.clean.at, g.replayer.at, g.give.deadline, g.fetch.deadline, g.newcomer.at} {
 		if d != 0 {
 			at = min(at, d)
 		}
@@ -168,6 +171,7 @@ func (g *Group) settle() {
 			break
 		}
 		g.core.Advance()
+		g.newcomer.judge(g)
 	}
 	if err := g.core.Err(); err != nil {
 		g.stop(err)
@@ -218,6 +222,10 @@ func (g *Group) MinChosen() uint64 { return g.minChosen }
 // Highest is the highest current instance that any node claimed; how far it
 // is above Instance is how far this node lags.
 func (g *Group) Highest() uint64 { return g.core.Highest() }
+
+// Votes reports whether this node votes and proposes as a member may; it does
+// not while it may have forgotten what it promised, see Config.CheckHistory.
+func (g *Group) Votes() bool { return !g.newcomer.active }
 
 // Err is why the group stopped, or nil; it matches ErrGroupFailed, or
 // ErrClosed after Close.

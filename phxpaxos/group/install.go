@@ -36,8 +36,10 @@ func (g *Group) install(parts []Part, t *told) (installed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if !t.any || t.now < next {
-		return false, nil // nobody has said yet who the members are there
+	// Who the members are is known as far as a teacher has been. State machines
+	// may be beyond that: after a crash theirs were ahead of its log.
+	if next = min(next, t.now); !t.any || next <= g.core.Instance() {
+		return false, nil
 	}
 	jump, err := g.system.prepare(g, t.system)
 	if err != nil {
@@ -52,7 +54,7 @@ func (g *Group) install(parts []Part, t *told) (installed bool, err error) {
 			return false, err
 		}
 	}
-	if reached, err := g.reaches(nil); err != nil || reached != next && len(g.exec.machines) > 0 {
+	if reached, err := g.reaches(nil); err != nil || reached < next {
 		return false, fmt.Errorf("%w: the state machines are at instance %d now, the checkpoint was of %d (%w)", errCheckpoint, reached-1, next-1, err)
 	}
 	g.skipTo(next, jump)
@@ -64,7 +66,7 @@ func (g *Group) install(parts []Part, t *told) (installed bool, err error) {
 func (g *Group) reaches(parts []Part) (next uint64, err error) {
 	at := g.core.Instance()
 	if len(g.exec.machines) == 0 {
-		return g.fetch.begun + 1, nil // the node's own are told of by teachers
+		return max(at, g.fetch.begun+1), nil // the node's own are told of by teachers
 	}
 	next = sm.NoCheckpoint
 	for _, m := range g.exec.machines {

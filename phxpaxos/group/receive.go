@@ -81,6 +81,7 @@ func (g *Group) step(m *paxos.Message) {
 	if m.From == g.cfg.Me || m.From == nodeid.None {
 		return
 	}
+	g.newcomer.hears(g, m)
 	switch m.Kind {
 	case paxos.Prepare, paxos.Accept:
 		if !g.mayAsk(m.From) {
@@ -112,6 +113,11 @@ func (g *Group) step(m *paxos.Message) {
 		g.onReadAsk(m)
 	case paxos.ReadReply:
 		g.onReadReply(m)
+	case paxos.HistoryAsk:
+		g.newcomer.answer(g, m)
+	case paxos.HistoryReply:
+	case paxos.Drive:
+		g.drive(m)
 	case paxos.AskCheckpoint:
 		g.give.asked(g, m)
 	default:

@@ -49,7 +49,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 	if err := g.master.load(g); err != nil {
 		return nil, err
 	}
-	state, err := g.recover()
+	state, logged, err := g.recover()
 	if err != nil {
 		return nil, err
 	}
@@ -69,23 +69,26 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 	g.SetHold(cfg.Hold)
 	g.clean.paused = cfg.NoCleaning
 	g.replayer.init(g)
+	if err := g.newcomer.init(g, logged); err != nil {
+		return nil, err
+	}
 	g.election.init(&g.cfg, now)
 	return g, nil
 }
 
-func (g *Group) recover() (paxos.State, error) {
-	var s paxos.State
+// recover finds out where this node was; any says that it has a log.
+func (g *Group) recover() (s paxos.State, any bool, err error) {
 	newest, any, err := g.env.Max()
 	if err != nil {
-		return s, fmt.Errorf("group %d: find the newest record: %w", g.cfg.Index, err)
+		return s, any, fmt.Errorf("group %d: find the newest record: %w", g.cfg.Index, err)
 	}
 	if err := g.loadMinChosen(newest, any); err != nil {
-		return s, err
+		return s, any, err
 	}
 	if any {
 		r, err := g.record(newest)
 		if err != nil {
-			return s, err
+			return s, any, err
 		}
 		s = paxos.State{Instance: newest, Promised: r.Promised, Accepted: r.Accepted, Value: r.Value, Checksum: r.Checksum}
 	}
@@ -102,16 +105,17 @@ func (g *Group) recover() (paxos.State, error) {
 		// records never reached the disk. They were never promised to anybody,
 		// so going on behind them is safe; what is between is not kept.
 		if err := g.setMinChosen(from); err != nil {
-			return s, err
+			return s, any, err
 		}
-		return paxos.State{Instance: from, Promised: s.Promised}, nil
+		return paxos.State{Instance: from, Promised: s.Promised}, any, nil
 	}
 	if from < s.Instance {
 		if err := g.replay(from, &s); err != nil {
-			return s, err
+			return s, any, err
 		}
 	}
-	return s, g.lastChecksum(&s)
+	err = g.lastChecksum(&s)
+	return s, any, err
 }
 
 // settled moves the start behind the newest record if that set the stored

@@ -124,6 +124,9 @@ func (s *system) adopt(g *Group, v wire.SystemVariables) error {
 	if err := g.env.SetVariable(SystemVariables, wire.AppendSystemVariables(nil, &v)); err != nil {
 		return fmt.Errorf("store the membership: %w", err)
 	}
+	if !paxos.Membership(s.v.Members).Contains(g.cfg.Me) && paxos.Membership(v.Members).Contains(g.cfg.Me) {
+		g.newcomer.joined = v.Version
+	}
 	s.v = v
 	if s.isAhead && v.Version >= s.ahead.Version {
 		s.isAhead, s.ahead = false, wire.SystemVariables{}

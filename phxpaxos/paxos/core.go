@@ -58,6 +58,7 @@ type Core struct {
 	learner  learner
 	out      outbox
 	retry    retryQueue
+	abstain  bool       // vote for nothing
 	suspect  chainClaim // a mismatch that was claimed once
 }
 
@@ -122,6 +123,12 @@ func (c *Core) stepRequest(m *Message) {
 	switch {
 	case m.Instance == c.instance:
 		if !c.verify(m) {
+			return
+		}
+		if c.abstain {
+			// Promised without a word: whoever hears no answer asks others, and
+			// this node votes for nothing lower when it votes again.
+			c.acceptor.promised = maxBallot(c.acceptor.promised, m.Ballot)
 			return
 		}
 		if m.Kind == Prepare {
@@ -318,6 +325,20 @@ func (c *Core) SetMembers(m Membership) {
 	if !c.cfg.Hazards.KeepBallotOnMembers {
 		c.proposer.canSkip = false
 	}
+}
+
+// Abstain keeps the core from promising and voting, or lets it. The caller
+// has to see to it that nothing is proposed meanwhile.
+func (c *Core) Abstain(abstain bool) { c.abstain = abstain }
+
+// Vouch saves what this node has accepted and promised at the current
+// instance once more, durably, and with it everything before. It returns the
+// save.
+func (c *Core) Vouch() (save uint64) {
+	if c.err != nil {
+		return 0
+	}
+	return c.acceptor.save(!c.acceptor.noSync)
 }
 
 // SetSync changes how often promises and votes are synced: never, or one in

@@ -19,6 +19,7 @@ var exploreFields = []struct {
 		"err":      "a state with one is a violation",
 		"instance": kept, "lastChecksum": kept, "lastBallot": "only package group asks for it, to help late nodes",
 		"acceptor": kept, "proposer": kept, "learner": kept, "out": kept, "retry": kept,
+		"abstain": "false: package group decides on it",
 		"suspect": "zero: messages are checked, so a mismatch is believed at once",
 	}},
 	{acceptor{}, map[string]string{

@@ -92,6 +92,9 @@ func (m *member) Max() (instance uint64, ok bool, err error) {
 
 // Variable reads a variable from the storage.
 func (m *member) Variable(name group.Variable) (value []byte, ok bool, err error) {
+	if name == group.Newcomer {
+		return nil, m.newcomer, nil
+	}
 	value, err = m.n.log.Variable(m.index, storage.Variable(name))
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, false, nil
@@ -101,6 +104,10 @@ func (m *member) Variable(name group.Variable) (value []byte, ok bool, err error
 
 // SetVariable writes a variable to the storage.
 func (m *member) SetVariable(name group.Variable, value []byte) error {
+	if name == group.Newcomer {
+		m.newcomer = len(value) > 0
+		return nil
+	}
 	return m.n.log.SetVariable(m.index, storage.Variable(name), value)
 }
 

@@ -45,6 +45,8 @@ func (w *World) beginFault(i int) {
 		w.beginChange(f)
 	case HandOver:
 		w.handOver(f)
+	case Wipe:
+		w.wipe(n, f.For)
 	case StrangerJoins:
 		w.strangerJoins()
 		w.events.push(event{at: w.now + f.For, kind: evFaultEnd, n: uint64(i)})

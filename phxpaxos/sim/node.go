@@ -53,6 +53,7 @@ type node struct {
 	snapshots  int       // that were taken, for their names
 	members    []*member // by group
 	checks     []*checks // by group; a stranger has its own
+	wiped      bool      // it lost its disk, once at least
 	flipped    bool      // a bit of its disk was turned
 	hurt       bool      // a write of this life was made to fail
 }
@@ -60,11 +61,7 @@ type node struct {
 func newNode(w *World, index int, id nodeid.ID) *node {
 	n := &node{w: w, index: index, id: id, name: nodeName(index), checks: w.checks}
 	n.cast()
-	if w.plain {
-		n.medium = newPlainMedium(w.plan.Groups)
-	} else {
-		n.medium = newRealMedium(w.plan.Groups, w.plan.load.bytesMax(), stream(w.plan.Seed, streamMedium+uint64(index)<<20))
-	}
+	n.medium = n.newMedium()
 	n.disk.n = n
 	for g := range w.plan.Groups {
 		m := &member{n: n, index: g}
@@ -75,6 +72,15 @@ func newNode(w *World, index int, id nodeid.ID) *node {
 		n.files = memfs.New()
 	}
 	return n
+}
+
+// newMedium is an empty disk.
+func (n *node) newMedium() medium {
+	p := &n.w.plan
+	if n.w.plain {
+		return newPlainMedium(p.Groups)
+	}
+	return newRealMedium(p.Groups, p.load.bytesMax(), stream(p.Seed, streamMedium+uint64(n.index)<<20))
 }
 
 // cast gives the node its role: the first ones vote, then come spares,
@@ -221,6 +227,7 @@ type member struct {
 	shadowed int           // as executed, for shadow
 	stores   [2]store      // of machine and shadow
 	clerk    clerk
+	newcomer bool          // as the disk has it
 	checked  uint64        // records below it were checked in this life
 	order    []*operation  // the open ones in the order of their calls
 	idle     int           // timers in a row that moved nothing
@@ -261,6 +268,7 @@ func (m *member) config(chance *rand.Rand) group.Config {
 		ValueBytesMax: 10 << 20, Hazards: w.hazards,
 		UseMembers: x.members, UseMaster: x.master && m.n.role != stranger, MasterLease: x.lease, Fence: x.fence && m.n.role != stranger,
 		ChangeBeforePropose: x.change, Hold: x.hold,
+		CheckHistory: m.n.wiped || x.cautious && m.n.role == voter,
 	}
 }
 
@@ -305,6 +313,10 @@ func (m *member) configured() paxos.Membership {
 		set = 1 << m.n.index
 	case spare, follower:
 		set = (set | m.checks().model.present()) &^ (1 << m.n.index)
+	case voter:
+		if m.n.wiped {
+			set |= m.checks().model.present() // the list of old could found a cluster anew
+		}
 	}
 	var ids []nodeid.ID
 	for _, id := range m.n.w.ids() {

@@ -30,6 +30,7 @@ const (
 	ReplaceNode   // Node asks for one to go and another to come in its place
 	TwoChanges    // Node and Peer ask for different changes, both at once
 	HandOver      // the master gives the mastership up, or to the node that X chooses
+	Wipe          // Node loses everything that it has on its disk, if the others can do without
 	StrangerJoins // a node of another cluster takes members of this one into its own
 	FaultKinds    // how many there are
 
@@ -39,7 +40,7 @@ const (
 var faultNames = [FaultKinds]string{
 	"partition", "one-way", "cut-link", "slow-link", "lossy-link", "kill", "power-loss",
 	"power-loss-all", "pause", "drift", "slow-disk", "sync-error", "disk-full", "bit-flip",
-	"add-node", "remove-node", "replace-node", "two-changes", "hand-over", "stranger-joins",
+	"add-node", "remove-node", "replace-node", "two-changes", "hand-over", "wipe", "stranger-joins",
 }
 
 func (k FaultKind) String() string {

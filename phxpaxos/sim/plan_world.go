@@ -55,6 +55,7 @@ type worldPlan struct {
 	hold        uint64 // instances that a log keeps at least
 	every       [2]int // one in so many instances is followed by a checkpoint, by machine
 	shadow      bool   // there is a second state machine
+	cautious    bool   // first starts are taken for what may be a node that was wiped
 	rotten      int    // per thousand of blocks that leave their sender wrong
 }
 
@@ -106,6 +107,13 @@ func (p *Plan) drawCheckpoints() {
 	x.hold = pick(r, uint64(1), 5, 20, 100)
 	x.every = [2]int{pick(r, 1, 4, 30), pick(r, 1, 10, 100)}
 	x.rotten = pick(r, 0, 0, 20)
+	x.cautious = r.IntN(2) == 0
+	if r.IntN(3) > 0 {
+		gap := pick(r, 2*time.Second, 10*time.Second)
+		for at := between(r, gap, 3*gap); at < p.Chaos; at += between(r, gap/2, 2*gap) {
+			p.Faults = append(p.Faults, Fault{Kind: Wipe, At: at, For: pick(r, 0, between(r, 0, 5*time.Second)), Node: r.IntN(p.Nodes + x.spares), X: r.Int64()})
+		}
+	}
 	// A node that may never vote again could leave the others without what
 	// nobody keeps any more.
 	p.Faults = slices.DeleteFunc(p.Faults, func(f Fault) bool { return f.Kind == BitFlip })
