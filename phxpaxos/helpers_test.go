@@ -339,7 +339,7 @@ func newCluster(t testing.TB, size, groups int, change func(i int, o *Options)) 
 		o := Options{
 			MyNode: all[i], Nodes: all, GroupCount: groups, LogStorage: c.stores[i],
 			FirstStart: true, // no node is ever wiped, and any may be cut off at once
-			Network: c.hub.network(all[i]), StateMachines: []sm.StateMachine{c.machines[i]},
+			Network:    c.hub.network(all[i]), StateMachines: []sm.StateMachine{c.machines[i]},
 		}
 		if change != nil {
 			change(i, &o)

@@ -41,6 +41,7 @@ type machine interface {
 	SetMasterLease(lease time.Duration)
 	Read(t *group.Ticket)
 	JobDone(r group.JobResult)
+	Progress() group.Progress
 	SetHold(instances uint64)
 	PauseCleaning(paused bool)
 	PauseReplayer(paused bool)
@@ -80,6 +81,7 @@ type loop struct {
 	readable  atomic.Uint64
 	minChosen atomic.Uint64
 	progress  progress
+	course    atomic.Pointer[Progress]   // nil while the group is level
 	members   atomic.Pointer[membership] // nil if the group could not be opened
 	master    atomic.Pointer[mastership]
 	elections progress // tells of a new master
@@ -284,6 +286,7 @@ func (l *loop) feed(in *inputs) {
 func (l *loop) publish() {
 	l.instance.Store(l.machine.Instance())
 	l.minChosen.Store(l.machine.MinChosen())
+	l.publishCourse()
 	l.publishMaster() // behind the instance, see LeaseRead
 	if readable := l.machine.Readable(); readable != l.readable.Load() {
 		l.readable.Store(readable)

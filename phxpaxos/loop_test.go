@@ -127,6 +127,7 @@ func (s *script) HandMaster(t *group.Ticket, _ nodeid.ID)       { s.Propose(t) }
 func (s *script) SetMasterLease(d time.Duration)                { s.input("lease %v", d) }
 func (s *script) Read(t *group.Ticket)                          { s.Propose(t) }
 func (s *script) JobDone(r group.JobResult)                     { s.input("job %d %v", r.Kind, r.Err) }
+func (s *script) Progress() group.Progress                      { return group.Progress{} }
 func (s *script) SetHold(n uint64)                              { s.input("hold %d", n) }
 func (s *script) PauseCleaning(paused bool)                     { s.input("pause cleaning %v", paused) }
 func (s *script) PauseReplayer(paused bool)                     { s.input("pause replayer %v", paused) }

@@ -48,6 +48,7 @@ type fetcher struct {
 	last     uint64 // sequence of the last message that was taken
 	stored   uint64 // messages that are written
 	bytes    int64
+	total    int64 // as the sender says, 0 if it does not
 	parts    []Part
 	progress time.Duration // of the transfer
 	began    time.Duration
@@ -221,6 +222,7 @@ func (f *fetcher) begin(g *Group, c *wire.Checkpoint) error {
 	}
 	f.stage, f.from, f.uuid, f.begun = fetchFiles, c.From, c.UUID, c.Instance
 	f.last, f.stored, f.bytes, f.parts = 0, 0, 0, nil
+	f.total = int64(min(c.Total, 1<<62))
 	f.began, f.progress = g.now, g.now
 	f.idle = max(f.idle, fetchIdle)
 	g.observe(event.Event{Kind: event.CheckpointBegin, Peer: c.From, Instance: c.Instance})

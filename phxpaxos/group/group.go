@@ -32,6 +32,7 @@ type Group struct {
 	give     giver
 	fetch    fetcher
 	newcomer newcomer
+	course   course
 
 	minChosen uint64
 	saved     uint64        // saves up to it are on disk
@@ -116,6 +117,7 @@ func (g *Group) Tick(now time.Duration) {
 		g.give.tick(g)
 		g.fetch.tick(g)
 		g.newcomer.tick(g)
+		g.course.tick(g)
 	}
 }
 
@@ -130,7 +132,7 @@ func (g *Group) Deadline() time.Duration {
 		at = never
 	}
 	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline, g.reads.deadline, g.election.deadline(),
-		g.clean.at, g.replayer.at, g.give.deadline, g.fetch.deadline, g.newcomer.at} {
+		g.clean.at, g.replayer.at, g.give.deadline, g.fetch.deadline, g.newcomer.at, g.course.at} {
 		if d != 0 {
 			at = min(at, d)
 		}
@@ -144,6 +146,7 @@ func (g *Group) Deadline() time.Duration {
 func (g *Group) Flush() {
 	g.settle()
 	g.clean.watch(g)
+	g.course.watch(g)
 	g.reads.flush(g)
 	g.queue.start(g)
 	g.settle()

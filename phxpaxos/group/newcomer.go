@@ -64,7 +64,7 @@ type newcomer struct {
 	joined uint64 // instance that took this node in, as it saw itself; NoVersion for none
 	save   uint64 // when this is on disk the caution ends; 0 if it does not yet
 	pause  time.Duration
-	level  uint64 // instance at which the last question was asked
+	level  uint64        // instance at which the last question was asked
 	at     time.Duration // of the next question
 	began  time.Duration
 	turn   int

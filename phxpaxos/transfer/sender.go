@@ -158,6 +158,9 @@ func (s *Sender) Next() (packet []byte, size int, err error) {
 		return nil, 0, io.EOF
 	case s.sequence == 0:
 		c.Flag = wire.CheckpointBegin
+		if s.order.CRC { // else the packets are to be the original's
+			c.Total = uint64(s.total)
+		}
 	case s.at == len(s.files):
 		c.Flag = wire.CheckpointEnd
 		s.ended = true
