@@ -33,12 +33,14 @@ var errCheckpoint = errors.New("checkpoint transfer failed")
 // away when a transfer breaks; nothing of this node is touched before all of
 // it is here and durable. What happens then is install.
 type fetcher struct {
-	instance uint64        // at which this node needs one
+	wanted   bool          // this node needs a checkpoint
+	instance uint64        // at which it does
 	tellers  []teller      // who said so
 	since    time.Duration // the first of them
 	agreed   bool          // enough of them did
 	asked    []nodeid.ID   // a begin from these is taken
 	askAt    time.Duration // not before
+	lookAt   time.Duration // when to see again who is there
 	backoff  time.Duration
 
 	stage    stage
@@ -83,7 +85,7 @@ type told struct {
 
 // hear keeps the newest that was told.
 func (f *fetcher) hear(g *Group, m *paxos.Message) {
-	if f.instance == g.core.Instance() && m.HasVariables && (!f.told.any || m.Now >= f.told.now) {
+	if f.wanted && f.instance == g.core.Instance() && m.HasVariables && (!f.told.any || m.Now >= f.told.now) {
 		f.told = told{true, m.Now, m.SystemVariables, m.MasterVariables}
 	}
 }
@@ -91,12 +93,12 @@ func (f *fetcher) hear(g *Group, m *paxos.Message) {
 // needed takes an offer whose log begins too late.
 func (f *fetcher) needed(g *Group, m *paxos.Message) {
 	at := g.core.Instance()
-	if f.stage == fetchNone && f.instance != at || f.since == 0 {
-		*f = fetcher{instance: at, since: g.now, tellers: f.tellers[:0]}
+	if f.stage == fetchNone && f.instance != at || !f.wanted {
+		*f = fetcher{wanted: true, instance: at, since: g.now, tellers: f.tellers[:0]}
 	}
 	why := g.cannotLoad()
 	g.observe(event.Event{Kind: event.CheckpointNeeded, Peer: m.From, Instance: m.MinChosen, Err: why})
-	if why != nil || !g.mayTeach(m.From) {
+	if why != nil {
 		return
 	}
 	f.hear(g, m)
@@ -105,8 +107,16 @@ func (f *fetcher) needed(g *Group, m *paxos.Message) {
 	f.ask(g)
 }
 
-// mayTeach: a member, or whom this follower follows.
-func (g *Group) mayTeach(id nodeid.ID) bool { return g.valid(id) || id == g.cfg.Following }
+// known: a member, or a node that spoke of its log; the one that has what this
+// node needs may be a member no more. Others are not answered.
+func (f *fetcher) known(g *Group, id nodeid.ID) bool {
+	for i := range f.tellers {
+		if f.tellers[i].id == id {
+			return true
+		}
+	}
+	return g.isPeer(id)
+}
 
 // agreement is how many nodes have to say that their logs begin too late
 // before a checkpoint is asked for: a majority, as far as there are others.
@@ -153,7 +163,7 @@ func (f *fetcher) ask(g *Group) {
 		}
 	}
 	if best == nil {
-		f.askAt = g.now + fetchAgain
+		f.lookAt = g.now + fetchAgain
 		f.rearm()
 		g.core.CatchUp() // to hear who is there
 		return
@@ -176,7 +186,7 @@ func (f *fetcher) receive(g *Group, c *wire.Checkpoint) {
 		err = f.begin(g, c)
 	case f.stage == fetchNone || c.From != f.from || c.UUID != f.uuid:
 		// What is left of a transfer that was given up.
-		if f.stage == fetchNone && g.mayTeach(c.From) {
+		if f.stage == fetchNone && f.known(g, c.From) {
 			g.refuseCheckpoint(c, fmt.Errorf("%w: there is no such transfer", errCheckpoint))
 		}
 		return
@@ -208,7 +218,7 @@ func (f *fetcher) begin(g *Group, c *wire.Checkpoint) error {
 			g.acknowledge(c.From, c.UUID, 0, wire.CheckpointOK)
 		}
 		return nil
-	case !g.mayTeach(c.From):
+	case !f.known(g, c.From):
 		return nil
 	case !f.wants(c.From) || f.instance != g.core.Instance():
 		g.refuseCheckpoint(c, fmt.Errorf("%w: this node was not asked for a checkpoint", errCheckpoint))
@@ -327,7 +337,7 @@ func (f *fetcher) rearm() {
 	case f.stage == fetchFiles:
 		f.deadline = f.progress + f.idle
 	case f.stage == fetchNone && f.agreed:
-		f.deadline = f.askAt
+		f.deadline = max(f.askAt, f.lookAt)
 	}
 }
 

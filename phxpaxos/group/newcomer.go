@@ -45,23 +45,25 @@ const (
 //
 // Two exceptions. With an even n two quorums have two members in common, so
 // what one of them forgets decides nothing: it votes at such instances, and
-// still proposes nothing. And a node that sees itself taken in by V >= T was
-// no member before, and no ballot outlives V: it votes from V+1 on.
+// still proposes nothing. And if the members change at an instance V >= T,
+// with T from answers of those who voted there, then O was not beyond V: it
+// would have taken V's quorum, one of which would have answered V+1. No ballot
+// outlives V, so this node votes from V+1 on.
 //
 // A cluster that is new is told by its members being at instance 0: if a
 // quorum with this node says so, and nobody says otherwise, there is nothing
-// to forget. Hence the one thing that an operator must not do: wipe a node as
-// long as so many others have not yet learned instance 0, and wipe a second
-// one before the first votes again. Original proposers keep ballots in ways
-// that nothing guards against (H1, H2); among them a ballot that is seen while
-// this node does not vote is promised, which leaves only those that are not
+// to forget. Hence what an operator must not do: wipe a node as long as so
+// many others have not yet learned instance 0, wipe a second one before the
+// first votes again, or make such a node the only member. Original proposers
+// keep ballots in ways that nothing guards against (H1, H2); of these a ballot
+// that is seen while this node does not vote is promised, which leaves those that are not
 // seen for so long.
 type newcomer struct {
 	active bool
 	marked bool // the disk knows of it
 	nonce  uint64
 	heard  []answer
-	joined uint64 // instance that took this node in, as it saw itself; NoVersion for none
+	free   uint64 // from this instance on a change of the members has made it safe; 0 for none
 	save   uint64 // when this is on disk the caution ends; 0 if it does not yet
 	pause  time.Duration
 	level  uint64        // instance at which the last question was asked
@@ -79,7 +81,6 @@ type answer struct {
 
 // init decides whether this node is one. logged says that it has a log.
 func (n *newcomer) init(g *Group, logged bool) error {
-	n.joined = wire.NoVersion
 	if !g.cfg.CheckHistory || g.cfg.Following != nodeid.None {
 		return nil
 	}
@@ -243,16 +244,29 @@ func (n *newcomer) judge(g *Group) {
 	switch {
 	case at == 0 && zeros == count && zeros+1 >= members.Quorum(), len(members) == 1 && len(n.others(g)) == 0:
 		n.ends(g) // the cluster is new, or there is nobody else
-	case !known || count < len(members)-members.Quorum()+1:
-	case n.joined != wire.NoVersion && n.joined == g.system.v.Version && n.joined >= bound && at > n.joined:
+	case n.free != 0 && at >= n.free:
 		n.safe(g)
-	default:
-		if g.system.v.Version != wire.NoVersion {
-			bound = max(bound, g.system.v.Version+1)
-		}
-		if at >= bound+2 && !g.core.LastBallot().IsNull() {
-			n.safe(g)
-		}
+	case !known || count < len(members)-members.Quorum()+1:
+	case at >= n.limit(g, bound)+2 && !g.core.LastBallot().IsNull():
+		n.safe(g)
+	}
+}
+
+// limit is T for the members of the current instance.
+func (n *newcomer) limit(g *Group, bound uint64) uint64 {
+	if v := g.system.v.Version; v != wire.NoVersion {
+		return max(bound, v+1)
+	}
+	return bound
+}
+
+// changes is called before the value of an instance makes other members.
+func (n *newcomer) changes(g *Group, instance uint64) {
+	if !n.active || g.core == nil || g.system.unknown || g.cfg.UseMembers && g.system.v.Cluster == 0 {
+		return
+	}
+	if _, _, bound := n.counts(g); n.answers(g) && instance >= n.limit(g, bound) {
+		n.free = instance + 1
 	}
 }
 
@@ -277,7 +291,7 @@ func (n *newcomer) ends(g *Group) {
 		}
 	}
 	g.observe(event.Event{Kind: event.Voting, Instance: g.core.Instance(), Took: g.now - n.began})
-	*n = newcomer{joined: wire.NoVersion}
+	*n = newcomer{}
 	g.core.Abstain(false)
 }
 

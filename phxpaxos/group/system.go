@@ -88,8 +88,9 @@ func (s *system) execute(g *Group, instance uint64, body []byte) (outcome, err e
 		if instance < s.ahead.Version {
 			return ErrVersionConflict, nil
 		}
+		err := s.adopt(g, s.ahead)
 		s.unknown = false
-		return nil, s.adopt(g, s.ahead)
+		return nil, err
 	}
 	if s.v.Cluster != 0 && v.Cluster != s.v.Cluster {
 		return ErrClusterMismatch, nil
@@ -124,9 +125,7 @@ func (s *system) adopt(g *Group, v wire.SystemVariables) error {
 	if err := g.env.SetVariable(SystemVariables, wire.AppendSystemVariables(nil, &v)); err != nil {
 		return fmt.Errorf("store the membership: %w", err)
 	}
-	if !paxos.Membership(s.v.Members).Contains(g.cfg.Me) && paxos.Membership(v.Members).Contains(g.cfg.Me) {
-		g.newcomer.joined = v.Version
-	}
+	g.newcomer.changes(g, v.Version)
 	s.v = v
 	if s.isAhead && v.Version >= s.ahead.Version {
 		s.isAhead, s.ahead = false, wire.SystemVariables{}

@@ -73,7 +73,7 @@ func newChecks(r *reporter, group int, ids []nodeid.ID, members nodeSet) *checks
 // saved takes a record that a group hands to its disk.
 func (c *checks) saved(node int, rec *paxos.Record, sync bool) {
 	c.disk[node].issued(rec, sync)
-	c.model.remember(rec.Value)
+	c.model.remember(rec.Instance, rec.Value)
 }
 
 // written takes the oldest n records of a node off its way to the disk: they

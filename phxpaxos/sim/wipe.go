@@ -36,11 +36,15 @@ func (w *World) wipe(n *node, back time.Duration) {
 
 // spares reports whether a group can do without what a node knows: all other
 // nodes are whole, vote, and have learned something, and another of the present
-// members knows that they are. (Where one alone decides that others take its
-// place, nobody else may know what it decided before.)
+// members knows that they are, and no change of them is under way. (Where one
+// alone decides that others take its place, nobody else may know what it
+// decided before.)
 func (w *World) spares(n *node, g int) bool {
-	era := w.checks[g].model.eras
-	last := era[len(era)-1]
+	model := w.checks[g].model
+	if model.changes > model.next {
+		return false
+	}
+	last := model.eras[len(model.eras)-1]
 	known := false
 	for _, o := range w.nodes {
 		if o == n || o.role == stranger || o.role == follower || o.state == absent {
