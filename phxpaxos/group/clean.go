@@ -58,7 +58,7 @@ func (g *Group) durable() uint64 {
 		// The node's own are durable when they are executed; the original
 		// counts the newest of them.
 		return max(g.system.v.Version+1, g.master.v.Version+1)
-	case g.cfg.Hazards.NewestCheckpoint:
+	case g.cfg.Hazards.CleanToNewest:
 		return to
 	}
 	return from

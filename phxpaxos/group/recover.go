@@ -97,7 +97,7 @@ func (g *Group) recover() (s paxos.State, any bool, err error) {
 	}
 	from, to := g.checkpoints()
 	g.exec.covered = to
-	if g.cfg.Hazards.NewestCheckpoint {
+	if g.cfg.Hazards.ReplayFromNewest {
 		from = to
 	}
 	if from > s.Instance+1 || !any && from > 0 {

@@ -56,7 +56,8 @@ var exploreFields = []struct {
 	}},
 	{Hazards{}, map[string]string{
 		"ReuseBallotAfterLoss": "exploreFinds", "InferFromNextAccept": "exploreFinds", "LearnLowersPromise": "exploreFinds",
-		"KeepBallotOnMembers": "the membership is fixed", "RepeatBatch": "of package group", "NewestCheckpoint": "of package group",
+		"KeepBallotOnMembers": "the membership is fixed", "RepeatBatch": "of package group", "ReplayFromNewest": "of package group",
+		"CleanToNewest": "of package group",
 	}},
 	{State{}, map[string]string{"Instance": kept, "Promised": kept, "Accepted": kept, "Value": kept, "Checksum": kept, "LastChecksum": kept}},
 	{Ballot{}, map[string]string{"Number": kept, "Node": kept}},

@@ -67,6 +67,21 @@ func (d *durable) Execute(e sm.Entry) ([]byte, error) {
 	return result, err
 }
 
+// save makes the state of a machine durable, by its number.
+func (m *member) save(which string) error {
+	machine := m.machine
+	switch which {
+	case "1":
+		m.stores[0] = store{true, machine.encode(), machine.last}
+	case "2":
+		machine = m.shadow
+		m.stores[1] = store{true, machine.encode(), machine.last}
+	default:
+		return errWords
+	}
+	return nil
+}
+
 // CheckpointInstance tells what is durable.
 func (d *durable) CheckpointInstance(int) uint64 {
 	if !d.store.some {
