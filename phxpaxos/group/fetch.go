@@ -22,6 +22,7 @@ const (
 	fetchAgain   = time.Second      // pause after a failed one, doubled up to fetchBegin
 	fetchLook    = 100 * time.Millisecond
 	fetchAhead   = 32 // blocks that came and are not written; senders keep to giveWindow
+	fetchSay     = 10 * time.Second
 	tellersMax   = 64
 )
 
@@ -39,6 +40,7 @@ type fetcher struct {
 	since    time.Duration // the first of them
 	agreed   bool          // enough of them did
 	asked    []nodeid.ID   // a begin from these is taken
+	sayAt    time.Duration // when to say again that a checkpoint is needed
 	askAt    time.Duration // not before
 	lookAt   time.Duration // when to see again who is there
 	backoff  time.Duration
@@ -94,10 +96,13 @@ func (f *fetcher) hear(g *Group, m *paxos.Message) {
 func (f *fetcher) needed(g *Group, m *paxos.Message) {
 	at := g.core.Instance()
 	if f.stage == fetchNone && f.instance != at || !f.wanted {
-		*f = fetcher{wanted: true, instance: at, since: g.now, tellers: f.tellers[:0]}
+		*f = fetcher{wanted: true, instance: at, since: g.now, tellers: f.tellers[:0], sayAt: f.sayAt}
 	}
 	why := g.cannotLoad()
-	g.observe(event.Event{Kind: event.CheckpointNeeded, Peer: m.From, Instance: m.MinChosen, Err: why})
+	if g.now >= f.sayAt {
+		f.sayAt = g.now + fetchSay
+		g.observe(event.Event{Kind: event.CheckpointNeeded, Peer: m.From, Instance: m.MinChosen, Err: why})
+	}
 	if why != nil {
 		return
 	}

@@ -345,7 +345,7 @@ func TestNobodyCanLoad(t *testing.T) {
 	f := newFetching(t)
 	f.n.g.exec.machines = []sm.StateMachine{&recorder{id: 3}}
 	f.offers()
-	if asks, _, _ := f.sent(); len(asks) > 0 || f.n.count[event.CheckpointNeeded] != 2 {
+	if asks, _, _ := f.sent(); len(asks) > 0 || f.n.count[event.CheckpointNeeded] != 1 {
 		t.Errorf("asked %v, said so %d times", asks, f.n.count[event.CheckpointNeeded])
 	}
 }

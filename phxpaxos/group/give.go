@@ -35,6 +35,7 @@ type gift struct {
 	began    time.Duration
 	progress time.Duration
 	stopped  bool // the job has been told to end
+	again    bool // the node has asked again meanwhile
 }
 
 // asked takes a node's request for a checkpoint.
@@ -48,7 +49,8 @@ func (v *giver) asked(g *Group, m *paxos.Message) {
 			continue
 		}
 		if !f.ready || g.now-f.progress < giveAgain {
-			return // it is on its way
+			f.again = true // it is on its way, unless the node says that it does not know of it
+			return
 		}
 		v.stop(g, f) // the node has lost what came
 	}
@@ -88,6 +90,9 @@ func (v *giver) done(g *Group, r *JobResult) {
 		}
 		g.observe(event.Event{Kind: event.CheckpointEnd, Peer: f.node, Instance: f.instance, Number: uint64(r.Bytes), Took: g.now - f.began, Err: r.Err})
 		v.gifts = append(v.gifts[:i], v.gifts[i+1:]...)
+		if f.again && f.stopped {
+			v.begin(g, f.node)
+		}
 		break
 	}
 	v.rearm()

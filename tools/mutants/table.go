@@ -62,7 +62,7 @@ var mutants = []mutant{
 		"if len(r.round.heard) < g.system.peers.Quorum() {", "if len(r.round.heard) < 1 {"}}},
 	{"who answers a reader keeps quiet about its vote", []edit{{readGo,
 		"!accepted.IsNull() || g.core.Chosen() != nil {", "false && !accepted.IsNull() {"}}},
-	{"the log is cleaned behind the most advanced state machine", []edit{{cleanGo, "return to\n\t}\n\treturn from", "return to\n\t}\n\treturn to"}}},
+	{"the log is cleaned behind the most advanced state machine", []edit{{cleanGo, "return to\n\t}\n\treturn from", "return to\n\t}\n\treturn max(from, to)"}}},
 	{"a checkpoint makes the promise forgotten", []edit{{coreGo,
 		"save = c.acceptor.save(!c.acceptor.noSync)\n\tc.retry", "c.acceptor.promised, c.acceptor.savedPromise = Ballot{}, Ballot{}\n\tsave = c.acceptor.save(!c.acceptor.noSync)\n\tc.retry"}}},
 	{"the old log goes before the record behind a checkpoint is written", []edit{{cleanGo, "c.busy || g.saved < c.after {", "c.busy {"},
