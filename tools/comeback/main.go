@@ -82,6 +82,8 @@ func run(o options, w io.Writer) (err error) {
 		if dir, err = os.MkdirTemp("", "phxpaxos-comeback"); err != nil {
 			return err
 		}
+	} else if err := ensure(dir); err != nil {
+		return err
 	}
 	if o.replay > 0 {
 		err = replay(o, dir, w)
