@@ -8,9 +8,10 @@ BENCH     ?= .
 BENCHTIME ?= 1s
 BUDGET    ?= 60s
 ROUNDS    ?= 200
+CHAOSTIME ?= 30m
 
 # Packages in which goroutines meet.
-RACE = ./phxpaxos ./phxpaxos/group ./phxpaxos/network/... ./phxpaxos/paxos ./phxpaxos/storage/... ./phxpaxos/timer ./phxpaxos/waitlock ./plugin/...
+RACE = ./phxpaxos ./phxpaxos/group ./phxpaxos/network/... ./phxpaxos/paxos ./phxpaxos/storage/... ./phxpaxos/timer ./phxpaxos/waitlock ./plugin/... ./sample/phxkv/...
 
 .DEFAULT_GOAL := help
 
@@ -21,7 +22,7 @@ help: ## say what can be made
 	@echo 'Variables: PACKAGES=$(PACKAGES) FUZZTIME=$(FUZZTIME) BENCH=$(BENCH) BENCHTIME=$(BENCHTIME) BUDGET=$(BUDGET)'
 
 .PHONY: demo
-demo: ## a cluster of three processes on this machine; one is killed and comes back
+demo: ## the key-value store: three servers on this machine; one is killed and comes back
 	$(GO) run ./tools/demo
 
 .PHONY: build
@@ -53,6 +54,14 @@ fuzz: ## every fuzz test for FUZZTIME
 bench: ## throughput of three processes on this machine, synced: 1, 10, 100 and 1000 callers
 	$(GO) run ./tools/bench/phxpaxos_bench
 
+.PHONY: peers
+peers: ## this library and others in turns, about 12 minutes; ROUNDS=… and PEERS='-loads …' change it
+	cd tools/peerbench && $(GO) run . $(if $(filter command line,$(origin ROUNDS)),-rounds $(ROUNDS)) $(PEERS)
+
+.PHONY: kvbench
+kvbench: ## the key-value store beside etcd, which is fetched as a Go module: ratios for 1, 10, 100 and 1000 callers
+	cd tools/kvbench && $(GO) run .
+
 .PHONY: microbench
 microbench: ## benchmarks of the packages that match BENCH
 	$(GO) test $(PACKAGES) -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem
@@ -64,6 +73,14 @@ mutations: ## one deliberate fault for each unit test; every one must be noticed
 .PHONY: chaos
 chaos: ## kill -9 under load, ROUNDS times, and compare everything
 	$(GO) run ./tools/chaos -rounds $(ROUNDS) -garbage 3s
+
+.PHONY: kvchaos
+kvchaos: ## the key-value store under kill -9, pauses, partitions and lost disks for CHAOSTIME; judged by porcupine
+	$(GO) run ./tools/kvchaos -time $(CHAOSTIME)
+
+.PHONY: pluginkill
+pluginkill: ## kill the process of a state machine under load, ROUNDS times, and compare everything
+	$(GO) run ./tools/plugin_chaos -kills $(ROUNDS)
 
 .PHONY: generate
 generate: ## write again what is generated: protobuf code, mocks, inventory of licences

@@ -3,8 +3,10 @@ package phxpaxos
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
@@ -24,13 +26,20 @@ import (
 type disk struct {
 	store    storage.LogStorage
 	observer *observer
+	now      func() time.Duration
 	done     chan struct{} // closed when the goroutine has ended
+
+	buffers buffers
 
 	wake chan struct{} // holds a token while there is something to do
 	mu   sync.Mutex
 	// queue is what waits; spare the emptied one of the last write.
 	queue, spare []queuedSave
 	closing      bool
+
+	// Published for NodeStatus: when the running write began, 0 if none runs,
+	// and what the last one took.
+	busySince, took atomic.Int64
 
 	// Of the goroutine alone, kept for their memory.
 	puts    []storage.Put
@@ -52,8 +61,8 @@ type queuedSave struct {
 	save group.Save
 }
 
-func newDisk(store storage.LogStorage, observer *observer) *disk {
-	return &disk{store: store, observer: observer, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func newDisk(store storage.LogStorage, observer *observer, now func() time.Duration) *disk {
+	return &disk{store: store, observer: observer, now: now, wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // save queues a record. It is safe for concurrent use and does not block.
@@ -91,8 +100,12 @@ func (d *disk) take() (queue []queuedSave, closing bool) {
 	return queue, d.closing
 }
 
-// recycle keeps the memory of a queue that is done.
+// recycle keeps the memory of a queue that is done, and of its records: the
+// storage is done with them, see storage.Put.
 func (d *disk) recycle(queue []queuedSave) {
+	for i := range queue {
+		d.buffers.give(queue[i].save.Data)
+	}
 	clear(queue)
 	d.mu.Lock()
 	d.spare = queue[:0]
@@ -103,6 +116,10 @@ func (d *disk) recycle(queue []queuedSave) {
 func (d *disk) run() {
 	defer close(d.done)
 	for range d.wake {
+		// A sync keeps this thread's processor busy until the runtime notices.
+		// So messages of the same turn leave before it, and groups that are
+		// about to save share it.
+		runtime.Gosched()
 		queue, closing := d.take()
 		for rest := queue; len(rest) > 0; {
 			n := writeSize(rest)
@@ -132,11 +149,15 @@ func writeSize(queue []queuedSave) int {
 func (d *disk) write(batch []queuedSave) {
 	bytes := d.collect(batch)
 	if len(d.puts) > 0 {
-		began := time.Now()
+		began := d.now()
+		d.busySince.Store(max(int64(began), 1))
 		err := d.call(d.puts)
+		took := d.now() - began
+		d.busySince.Store(0)
+		d.took.Store(int64(took))
 		if err == nil {
 			d.observer.Observe(event.Event{
-				Kind: event.SyncDone, Group: -1, Number: uint64(len(d.puts)), Size: bytes, Took: time.Since(began),
+				Kind: event.SyncDone, Group: -1, Number: uint64(len(d.puts)), Size: bytes, Took: took,
 			})
 		}
 		d.report(err)

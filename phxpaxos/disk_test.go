@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
@@ -29,7 +30,7 @@ func newDiskTest(t *testing.T, groups int) *diskTest {
 		d.writes = append(d.writes, slices.Clone(puts))
 		return <-d.gate
 	}
-	d.disk = newDisk(d.store, d.obs)
+	d.disk = newDisk(d.store, d.obs, func() time.Duration { return 0 })
 	for g := range groups {
 		box := &inbox{}
 		box.init(1, 1)
@@ -204,7 +205,7 @@ func TestDiskPanic(t *testing.T) {
 // Close writes what is queued.
 func TestDiskCloseWritesAll(t *testing.T) {
 	d := &diskTest{store: newMemory(1), obs: newObserver(nil, nil), t: t}
-	d.disk = newDisk(d.store, d.obs)
+	d.disk = newDisk(d.store, d.obs, func() time.Duration { return 0 })
 	box := &inbox{}
 	box.init(1, 1)
 	d.savers = []*saver{{group: 0, inbox: box}}

@@ -123,7 +123,7 @@
 //
 //	original                         here
 //	poLogStorage                     LogStorage
-//	sLogStoragePath                  LogStoragePath
+//	sLogStoragePath                  LogStoragePath; LogLayout for the original's layout
 //	bSync                            NoSync, its opposite
 //	iSyncInterval                    SyncInterval
 //	poNetWork                        Network; closed with the node, which the original leaves to you

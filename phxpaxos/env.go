@@ -23,6 +23,8 @@ var variables = [...]storage.Variable{
 	group.MasterVariables: storage.MasterVariables,
 }
 
+func (e env) Buffer(size int) []byte { return e.disk.buffers.take(size) }
+
 func (e env) Save(s group.Save) { e.disk.save(&e.saver, s) }
 
 func (e env) Send(to nodeid.ID, packet []byte, stream bool) {
@@ -70,6 +72,8 @@ func (e env) Observe(ev event.Event) {
 	ev.Group = e.index
 	e.observer.Observe(ev)
 	switch ev.Kind {
+	case event.MessageIn:
+		e.heard.hear(ev.Peer, e.at)
 	case event.MembersChange:
 		e.membersChanged()
 	case event.MasterSelf, event.MasterOther:

@@ -174,7 +174,7 @@ func (m *memory) Write(puts []storage.Put) error {
 		if some && partial.Groups[p.Group] != nil {
 			continue
 		}
-		m.groups[p.Group].records[p.Instance] = p.Data
+		m.groups[p.Group].records[p.Instance] = slices.Clone(p.Data)
 	}
 	return err
 }

@@ -106,6 +106,13 @@ func (b *inbox) propose(p *proposal) error {
 	return nil
 }
 
+// proposals is how many proposals wait.
+func (b *inbox) proposals() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.in.proposals)
+}
+
 // packet adds a packet and reports whether there was room.
 func (b *inbox) packet(data []byte) bool {
 	b.mu.Lock()

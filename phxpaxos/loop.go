@@ -3,6 +3,7 @@ package phxpaxos
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,10 +26,12 @@ type machine interface {
 	SaveFailed(seq uint64, err error)
 	Tick(now time.Duration)
 	Deadline() time.Duration
+	HandBack()
 	Flush()
 	Close()
 	Instance() uint64
 	Readable() uint64
+	Level() bool
 	MinChosen() uint64
 	Err() error
 	AddStateMachine(m sm.StateMachine) bool
@@ -45,6 +48,9 @@ type machine interface {
 	SetHold(instances uint64)
 	PauseCleaning(paused bool)
 	PauseReplayer(paused bool)
+	Ahead(node nodeid.ID, instance uint64)
+	Cover(nodes []nodeid.ID)
+	Highest() uint64
 }
 
 var _ machine = (*group.Group)(nil)
@@ -64,8 +70,10 @@ type loop struct {
 	store    storage.LogStorage
 	network  network.Network
 	observer *observer
+	heard    *heard
 	now      func() time.Duration
 	open     func(l *loop) (machine, error)
+	siblings group.Siblings // of the loop that carries the digests, else nil
 
 	inbox inbox
 	gate  *waitlock.Gate
@@ -78,8 +86,10 @@ type loop struct {
 
 	// Published after each turn, read by any goroutine.
 	instance  atomic.Uint64
+	level     atomic.Bool // what is below instance is in the state machines
 	readable  atomic.Uint64
 	minChosen atomic.Uint64
+	highest   atomic.Uint64
 	progress  progress
 	course    atomic.Pointer[Progress]   // nil while the group is level
 	members   atomic.Pointer[membership] // nil if the group could not be opened
@@ -88,10 +98,12 @@ type loop struct {
 
 	// Of the goroutine alone.
 	machine    machine
+	at         time.Duration // when the turn began
 	timer      *time.Timer
 	armed      time.Duration // what timer is set to, -1 if it is not
 	unended    proposal      // head of the ring of proposals that have not ended
 	complete   []*proposal   // have ended, their callers are still asleep
+	closing    bool          // Close was called
 	stopping   bool
 	lastMaster nodeid.ID // who was elected last, None if it is this node from an earlier life
 }
@@ -201,15 +213,14 @@ func (l *loop) run() {
 	l.armed = -1
 	for !l.stopping {
 		l.wait()
-		in := l.inbox.take()
-		l.turn(&in)
-		l.inbox.recycle(in)
+		l.turn()
 	}
 }
 
-// wait returns when there is something to do.
+// wait returns when there is something to do. A timer that rings too early
+// costs a turn; one that is set for every instance costs more.
 func (l *loop) wait() {
-	if deadline := l.machine.Deadline(); deadline != l.armed {
+	if deadline := l.machine.Deadline(); l.armed < 0 || deadline < l.armed {
 		l.armed = deadline
 		l.timer.Reset(deadline - l.now())
 	}
@@ -217,30 +228,21 @@ func (l *loop) wait() {
 }
 
 // turn feeds all inputs and flushes once.
-func (l *loop) turn(in *inputs) {
+func (l *loop) turn() {
 	defer func() {
 		if r := recover(); r != nil {
 			l.fence(l.observer.panicked("group or state machine", r))
 			l.stopping = true
 		}
 	}()
-	// All proposals are in the ring before the machine does anything, so that
-	// a panic leaves none behind.
-	for _, p := range in.proposals {
-		l.link(p)
-	}
 	l.observer.Observe(event.Event{Kind: event.LoopTurn, Group: l.index})
-	now := l.now()
-	if now >= l.armed {
-		l.armed = -1 // the timer has fired, or is about to
-	}
-	l.machine.Tick(now)
-	l.feed(in)
+	l.takeIn()
+	l.comeBack()
 	// Flush tells other nodes. What they may do then rests on what this node
 	// does not claim any more, and what they may show on what is seen here:
 	// package group, election.go and read.go. So it is published before.
 	l.publish()
-	if err := l.machine.Err(); in.closing && err == nil {
+	if err := l.machine.Err(); l.closing && err == nil {
 		l.machine.Flush() // what is decided goes to the disk and to the peers
 		l.machine.Close()
 		l.stopping = true
@@ -255,8 +257,58 @@ func (l *loop) turn(in *inputs) {
 	}
 }
 
+// takeIn tells the machine the time and everything that waits.
+func (l *loop) takeIn() {
+	in := l.inbox.take()
+	// All proposals are in the ring before the machine does anything, so that
+	// a panic leaves none behind.
+	for _, p := range in.proposals {
+		l.link(p)
+	}
+	now := l.now()
+	l.at = now
+	if now >= l.armed {
+		l.armed = -1 // the timer has fired, or is about to
+	}
+	l.machine.Tick(now)
+	l.feed(&in)
+	l.inbox.recycle(in)
+}
+
+// comeBack gives finished proposals back before the next round begins, and
+// lets their callers run first. So the next batch holds all that they propose
+// next; without it there would be two batches in turn, of half the callers
+// each. It pays for a lone caller too: the news that its value is chosen and
+// its next value leave in one write.
+func (l *loop) comeBack() {
+	l.machine.HandBack()
+	n := len(l.complete)
+	if n == 0 {
+		return
+	}
+	l.publish() // who comes back with a result finds its instance published
+	l.wakeCallers()
+	// Each time some dozens of goroutines run, or none if none is ready; who
+	// does something else between two proposals is not waited for.
+	for before := -1; ; {
+		runtime.Gosched()
+		waiting := l.inbox.proposals()
+		if waiting >= n || waiting <= before {
+			break
+		}
+		before = waiting
+	}
+	select {
+	case <-l.inbox.wake:
+		l.armed = -1 // this may have been the timer
+	default:
+	}
+	l.takeIn()
+}
+
 // feed gives the machine everything that waited; inputs says why in this order.
 func (l *loop) feed(in *inputs) {
+	l.closing = l.closing || in.closing
 	if in.saved != 0 {
 		l.machine.Saved(in.saved)
 	}
@@ -284,9 +336,13 @@ func (l *loop) feed(in *inputs) {
 
 // publish tells other goroutines how far the group is.
 func (l *loop) publish() {
+	l.level.Store(l.machine.Level())
 	l.instance.Store(l.machine.Instance())
 	l.minChosen.Store(l.machine.MinChosen())
 	l.publishCourse()
+	if highest := l.machine.Highest(); highest != l.highest.Load() {
+		l.highest.Store(highest)
+	}
 	l.publishMaster() // behind the instance, see LeaseRead
 	if readable := l.machine.Readable(); readable != l.readable.Load() {
 		l.readable.Store(readable)
@@ -356,6 +412,14 @@ func (l *loop) finish(t *group.Ticket) {
 	p.prev.next, p.next.prev = p.next, p.prev
 	p.prev, p.next = nil, nil
 	l.complete = append(l.complete, p)
+}
+
+// wakeOnRewind lets a state machine that falls back wake the goroutine, which
+// then asks it.
+func (l *loop) wakeOnRewind(m sm.StateMachine) {
+	if r, ok := m.(sm.Rewinder); ok {
+		r.OnRewind(l.index, func() { l.inbox.ring(true) })
+	}
 }
 
 // wakeCallers gives the proposals that have ended back.

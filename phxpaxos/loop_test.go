@@ -87,6 +87,9 @@ func (s *script) SaveFailed(seq uint64, e error) {
 func (s *script) Tick(time.Duration)      {}
 func (s *script) Deadline() time.Duration { return 1<<63 - 1 }
 
+func (s *script) HandBack()   {}
+func (s *script) Level() bool { return true }
+
 func (s *script) Flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,6 +117,7 @@ func (s *script) Close() {
 func (s *script) Instance() uint64  { s.mu.Lock(); defer s.mu.Unlock(); return s.now }
 func (s *script) Readable() uint64  { return 0 }
 func (s *script) MinChosen() uint64 { return 0 }
+func (s *script) Highest() uint64   { return 0 }
 func (s *script) Err() error        { s.mu.Lock(); defer s.mu.Unlock(); return s.err }
 
 func (s *script) AddStateMachine(m sm.StateMachine) bool { s.input("add %d", m.ID()); return true }
@@ -125,6 +129,8 @@ func (s *script) ChangeMembers(t *group.Ticket, _, _ nodeid.ID) { s.Propose(t) }
 func (s *script) Master() (nodeid.ID, uint64, time.Duration)    { return nodeid.None, NoVersion, 0 }
 func (s *script) HandMaster(t *group.Ticket, _ nodeid.ID)       { s.Propose(t) }
 func (s *script) SetMasterLease(d time.Duration)                { s.input("lease %v", d) }
+func (s *script) Ahead(node nodeid.ID, instance uint64)         { s.input("ahead %d", instance) }
+func (s *script) Cover(nodes []nodeid.ID)                       { s.input("cover %d", len(nodes)) }
 func (s *script) Read(t *group.Ticket)                          { s.Propose(t) }
 func (s *script) JobDone(r group.JobResult)                     { s.input("job %d %v", r.Kind, r.Err) }
 func (s *script) Progress() group.Progress                      { return group.Progress{} }

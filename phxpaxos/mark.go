@@ -46,7 +46,10 @@ func (e env) setMark(on bool) (err error) {
 	}
 	if on {
 		var f storage.File
-		if f, err = disk.Open(name, storage.Create); err == nil {
+		if err = disk.MkdirAll(path.Dir(name)); err == nil {
+			f, err = disk.Open(name, storage.Create)
+		}
+		if err == nil {
 			err = errors.Join(f.Sync(), f.Close())
 		}
 	} else if err = disk.Remove(name); errors.Is(err, fs.ErrNotExist) {

@@ -15,7 +15,6 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/waitlock"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
@@ -39,6 +38,7 @@ type Node struct {
 	closeStore func() error
 	disk       *disk
 	notifier   *notifier
+	heard      heard
 	network    network.Network
 	loops      []*loop
 	proposals  sync.Pool
@@ -64,7 +64,7 @@ func Run(opts Options) (*Node, error) {
 	}
 	opts = opts.withDefaults()
 	return run(&opts, func(l *loop) (machine, error) {
-		g, err := group.Open(groupConfig(&opts, l.index), env{l}, l.now())
+		g, err := group.Open(groupConfig(&opts, l), env{l}, l.now())
 		if err != nil { // a nil *Group must not become a machine
 			return nil, err
 		}
@@ -86,7 +86,7 @@ func run(opts *Options, open openFunc) (*Node, error) {
 	if err := n.openNetwork(opts); err != nil {
 		return nil, errors.Join(err, n.closeStore())
 	}
-	n.disk = newDisk(n.store, n.observer)
+	n.disk = newDisk(n.store, n.observer, n.now)
 	go n.disk.run()
 	if err := n.openGroups(opts, open); err != nil {
 		n.disk.close()
@@ -100,30 +100,12 @@ func run(opts *Options, open openFunc) (*Node, error) {
 	return n, nil
 }
 
-func (n *Node) openStorage(opts *Options) error {
-	if opts.LogStorage != nil {
-		n.store, n.closeStore = opts.LogStorage, func() error { return nil }
-		return nil
-	}
-	store, err := vfile.Open(opts.LogStoragePath, opts.GroupCount, vfile.Options{
-		LargeFiles: opts.LargeValueMode, Observer: n.observer,
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrStorage, err)
-	}
-	n.store = store
-	n.closeStore = func() error {
-		if err := store.Close(); err != nil {
-			return fmt.Errorf("%w: closing: %w", ErrStorage, err)
-		}
-		return nil
-	}
-	return nil
-}
-
 func (n *Node) openNetwork(opts *Options) error {
 	if opts.Network != nil {
 		n.network = opts.Network
+		if reports, ok := opts.Network.(network.Observed); ok {
+			reports.ReportTo(n.observer)
+		}
 		return nil
 	}
 	tcp, err := network.NewTCP(network.Config{
@@ -192,23 +174,31 @@ func (n *Node) makeLoops(opts *Options, open openFunc) error {
 		}
 		l := &loop{
 			index: i, me: n.me, fenced: opts.Fence && opts.elects(i), notifier: n.notifier,
-			disk: n.disk, store: n.store, network: n.network, observer: n.observer,
+			disk: n.disk, store: n.store, network: n.network, observer: n.observer, heard: &n.heard,
 			now: n.now, open: open, gate: gate,
 		}
 		l.init(packetsMax, bytesMax)
 		l.clerk = newClerk(l, pace, !opts.NoPacketCRC)
+		for _, m := range opts.machines(i) {
+			l.wakeOnRewind(m)
+		}
 		n.loops[i] = l
+	}
+	if len(n.loops) > 1 { // one alone asks for itself
+		n.loops[0].siblings = siblings{n.loops}
 	}
 	return nil
 }
 
 // groupConfig is what the group with an index is.
-func groupConfig(opts *Options, index int) group.Config {
+func groupConfig(opts *Options, l *loop) group.Config {
+	index := l.index
 	return group.Config{
 		Index: index, Groups: opts.GroupCount,
 		Me: opts.MyNode, Members: paxos.NewMembership(opts.Nodes), Following: opts.following(),
 		LargeMode: opts.LargeValueMode, UseMembers: opts.UseMembership,
 		UseMaster: opts.elects(index), MasterLease: opts.MasterLease, Fence: opts.Fence && opts.elects(index),
+		Siblings:      l.siblings,
 		StateMachines: opts.machines(index), ChangeBeforePropose: opts.ChangeValueBeforePropose,
 		Rand:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		PacketCRC: !opts.NoPacketCRC,
@@ -299,7 +289,12 @@ func (n *Node) addStateMachine(m sm.StateMachine, groupIndex int) error {
 		return err
 	}
 	added := false
-	if err := l.do(func(g machine) { added = g.AddStateMachine(m) }); err != nil {
+	err = l.do(func(g machine) {
+		if added = g.AddStateMachine(m); added {
+			l.wakeOnRewind(m)
+		}
+	})
+	if err != nil {
 		return err
 	}
 	if !added {

@@ -641,12 +641,21 @@ func TestRunFailures(t *testing.T) {
 
 // A damaged log stops its group and no other.
 func TestDamagedLog(t *testing.T) {
+	for l, file := range map[LogLayout]string{
+		LayoutOriginal: "g1/vfile/0.f",
+		LayoutShared:   "shared/0000000000000001.log",
+	} {
+		t.Run(l.String(), func(t *testing.T) { testDamagedLog(t, l, file) })
+	}
+}
+
+func testDamagedLog(t *testing.T, l LogLayout, file string) {
 	noLeaks(t)
 	dir := t.TempDir()
 	me := freeIDs(t, 1)
 	machine := newRegister(1)
 	o := Options{
-		MyNode: me[0], Nodes: me, LogStoragePath: dir, GroupCount: 3, Network: newHub().network(me[0]),
+		MyNode: me[0], Nodes: me, LogStoragePath: dir, LogLayout: l, GroupCount: 3, Network: newHub().network(me[0]),
 		StateMachines: []sm.StateMachine{machine},
 	}
 	n, err := Run(o)
@@ -655,7 +664,7 @@ func TestDamagedLog(t *testing.T) {
 	}
 	for i := range 20 {
 		for g := range 3 {
-			if _, err := n.Propose(testContext(t), g, 1, fmt.Appendf(nil, "a value of some length: %d", i)); err != nil {
+			if _, err := n.Propose(testContext(t), g, 1, fmt.Appendf(nil, "a value of some length: %d of group %d", i, g)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -663,17 +672,18 @@ func TestDamagedLog(t *testing.T) {
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "g1", "vfile", "0.f")
+	file = filepath.Join(dir, filepath.FromSlash(file))
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := bytes.Index(data, []byte("length: 3"))
+	at := bytes.LastIndex(data, []byte("length: 3 of group 1"))
 	data[at] ^= 0x20
 	if err := os.WriteFile(file, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	o.Network = newHub().network(me[0])
+	o.LogLayout = LayoutAuto // what is there is recognised
 	if n, err = Run(o); err != nil {
 		t.Fatal(err)
 	}
@@ -684,6 +694,39 @@ func TestDamagedLog(t *testing.T) {
 	for _, g := range []int{0, 2} {
 		if _, err := n.Propose(testContext(t), g, 1, []byte("more")); err != nil {
 			t.Errorf("group %d: %v", g, err)
+		}
+	}
+}
+
+// TestLogLayout: a directory keeps the layout that it has, and options that
+// want the other one are refused.
+func TestLogLayout(t *testing.T) {
+	me := freeIDs(t, 1)
+	run := func(dir string, l LogLayout) error {
+		n, err := Run(Options{MyNode: me[0], Nodes: me, LogStoragePath: dir, LogLayout: l, Network: newHub().network(me[0])})
+		if err == nil {
+			err = n.Close()
+		}
+		return err
+	}
+	for _, first := range []LogLayout{LayoutAuto, LayoutOriginal, LayoutShared} {
+		dir := t.TempDir()
+		if err := run(dir, first); err != nil {
+			t.Fatal(err)
+		}
+		is := first
+		if first == LayoutAuto {
+			is = LayoutShared
+		}
+		for l := range layouts {
+			err := run(dir, l)
+			if l == LayoutAuto || l == is {
+				if err != nil {
+					t.Errorf("%v after %v: %v", l, first, err)
+				}
+			} else if !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "phxpaxos_convert") {
+				t.Errorf("%v after %v: %v, want a hint", l, first, err)
+			}
 		}
 	}
 }

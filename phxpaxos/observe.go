@@ -205,4 +205,6 @@ var lineOf = [event.Kinds]struct {
 	event.MasterOther:        {slog.LevelInfo, "another node is master", false},
 	event.MasterDrop:         {slog.LevelInfo, "mastership given up", false},
 	event.Replay:             {slog.LevelInfo, "log is replayed", false},
+	event.RewindBegin:        {slog.LevelWarn, "state machine fell back, the group waits until it has everything again", false},
+	event.RewindEnd:          {slog.LevelInfo, "state machine has everything again", false},
 }

@@ -1,6 +1,7 @@
 package phxpaxos
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -85,6 +86,31 @@ type Batch struct {
 	Delay time.Duration
 }
 
+// LogLayout is how the logs of a node's groups lie in their directory.
+type LogLayout uint8
+
+const (
+	// LayoutAuto opens a log that is there as what it is; a new one is shared.
+	LayoutAuto LogLayout = iota
+	// LayoutOriginal is the original's: a directory for each group. Nodes and
+	// tools of the original can open it.
+	LayoutOriginal
+	// LayoutShared is one log for all groups: a sync serves all of them, and
+	// every byte has a checksum. phxpaxos_convert turns either into the other.
+	LayoutShared
+	layouts
+)
+
+var layoutNames = [layouts]string{"auto", "original", "shared"}
+
+// String returns "auto", "original" or "shared".
+func (l LogLayout) String() string {
+	if l < layouts {
+		return layoutNames[l]
+	}
+	return fmt.Sprintf("LogLayout(%d)", uint8(l))
+}
+
 // Follower is a node that learns what a group decides and never votes.
 type Follower struct {
 	Node    nodeid.ID // who follows
@@ -124,8 +150,12 @@ type Options struct {
 	// must not be set for a node whose log was lost.
 	FirstStart bool
 
-	// LogStoragePath is the directory of the log, in the original's layout.
+	// LogStoragePath is the directory of the log. It is made if it does not
+	// exist.
 	LogStoragePath string
+	// LogLayout says how the log lies in LogStoragePath. By default a log that
+	// is there is opened as what it is, and a new one is a shared log.
+	LogLayout LogLayout
 	// LogStorage takes its place. It must have at least GroupCount groups.
 	// The node does not close it.
 	LogStorage storage.LogStorage
@@ -139,7 +169,8 @@ type Options struct {
 
 	// Network carries the packets; nil means the default one, TCP with the
 	// original's framing. Run starts it last; the node closes it in Close, not
-	// when Run fails.
+	// when Run fails. One that implements network.Observed reports its events
+	// to the node, unless it was made to report elsewhere.
 	Network network.Network
 	// UDPMaxSize lets packets of up to so many bytes go by UDP on the default
 	// network, 0..65507; 0, the default, means TCP only. The original's

@@ -205,8 +205,9 @@ const (
 	abandoned
 )
 
-// bufferMax is the largest value buffer that is kept for the next proposal.
-const bufferMax = 64 << 10
+// bufferMax is the largest value buffer that is kept for the next proposal: a
+// collection or two later those that nobody needs are gone.
+const bufferMax = 1 << 20
 
 // proposeTimeout is Options.ProposeTimeout as it is now.
 func (n *Node) proposeTimeout() time.Duration { return time.Duration(n.timeout.Load()) }

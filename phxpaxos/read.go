@@ -53,8 +53,9 @@ func (n *Node) ReadIndex(ctx context.Context, groupIndex int) (executed uint64, 
 // IsMaster for what is assumed of clocks).
 //
 // The error matches ErrNotMaster if this node is not the master or the group
-// is not fenced, or ErrGroup, ErrGroupFailed or ErrClosed. It neither blocks
-// nor takes a lock.
+// is not fenced, ErrExecuteFailed while a state machine that fell back is given
+// again what it lost (sm.Rewinder), or ErrGroup, ErrGroupFailed or ErrClosed.
+// It neither blocks nor takes a lock.
 func (n *Node) LeaseRead(groupIndex int) (executed uint64, err error) {
 	l, err := n.loop(groupIndex)
 	if err != nil {
@@ -63,6 +64,9 @@ func (n *Node) LeaseRead(groupIndex int) (executed uint64, err error) {
 	// The instance is read behind the mastership: what was published with it,
 	// or before it, is seen.
 	if l.fenced && l.isMaster() {
+		if !l.level.Load() {
+			return 0, errNotLevel
+		}
 		return l.instance.Load(), nil
 	}
 	if err := l.failure(); err != nil {
@@ -73,6 +77,8 @@ func (n *Node) LeaseRead(groupIndex int) (executed uint64, err error) {
 	}
 	return 0, ErrNotMaster
 }
+
+var errNotLevel = fmt.Errorf("%w: a state machine has fallen back and is given again what it lost", ErrExecuteFailed)
 
 // LocalRead reports at once how far this node has executed. What the caller
 // reads behind it was true at some time, which may be long ago. The error

@@ -79,6 +79,12 @@ func (o *Options) validateStorage() error {
 	if o.LogStorage != nil && o.LogStoragePath != "" {
 		return badOption("LogStoragePath", fmt.Sprintf("%q", o.LogStoragePath), "it must be empty when LogStorage is set")
 	}
+	if o.LogLayout >= layouts {
+		return badOption("LogLayout", o.LogLayout, "must be LayoutAuto, LayoutOriginal or LayoutShared")
+	}
+	if o.LogStorage != nil && o.LogLayout != LayoutAuto {
+		return badOption("LogLayout", o.LogLayout, "it must be LayoutAuto when LogStorage is set")
+	}
 	if o.LogStorage != nil && o.LogStorage.Groups() < o.groupCount() {
 		return badOption("LogStorage", fmt.Sprintf("open for %d groups", o.LogStorage.Groups()),
 			fmt.Sprintf("it must have at least GroupCount = %d", o.groupCount()))

@@ -159,7 +159,10 @@ const (
 	GroupFailed    // the group stopped with Err
 	ReadDrive      // a reader drives an undecided instance with an empty value
 	MembersChange  // the membership changed; Number nodes vote, Instance set it
-	Replay         // the log is replayed at start; Number instances of Size remain
+	Replay         // the log is replayed; Number instances of Size remain
+	RewindBegin    // state machine Number fell back and is given the log again from Instance, Size instances
+	RewindEnd      // it has what it had before; Took since it fell back
+	NetRefused     // a stranger was refused; Err says why
 
 	Clean             // records below Instance are no longer kept, Number of them; Err if that failed
 	CatchUp           // this node catches up; Number instances remain, Size came in the last second
@@ -304,6 +307,7 @@ var kindNames = [Kinds]struct{ name, original string }{
 	GroupFailed:            {"GroupFailed", ""},
 	ReadDrive:              {"ReadDrive", ""},
 	MembersChange:          {"MembersChange", ""},
+	NetRefused:             {"NetRefused", ""},
 	Replay:                 {"Replay", ""},
 	Clean:                  {"Clean", ""},
 	CatchUp:                {"CatchUp", ""},
@@ -311,6 +315,8 @@ var kindNames = [Kinds]struct{ name, original string }{
 	CheckpointStream:       {"CheckpointStream", ""},
 	Voting:                 {"Voting", ""},
 	CheckpointReplay:       {"CheckpointReplay", ""},
+	RewindBegin:            {"RewindBegin", ""},
+	RewindEnd:              {"RewindEnd", ""},
 }
 
 // String returns the name of the constant.

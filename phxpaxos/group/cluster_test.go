@@ -3,6 +3,7 @@ package group
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -210,6 +211,37 @@ func TestHandingOver(t *testing.T) {
 	}
 }
 
+// A master that is to hand over while its renewal is under way, and hears then
+// that another node was elected long since, must not depose that one: its
+// lease runs, and it would say that it is master along with the next one.
+// (Simulator, seed 6980 of masters.)
+func TestHandingOverDeposesNobodyElse(t *testing.T) {
+	c := newCluster(t, 3, withMaster)
+	c.pass(2 * time.Second)
+	old := c.masters()[0]
+	gone := c.nodes[old].id
+	c.drop = func(p packet) bool { return p.from == gone || p.to == gone }
+	c.propose(old, "the renewal waits behind it")
+	for c.nodes[old].g.election.bid == nil {
+		c.pass(10 * time.Millisecond)
+	}
+	tk := &Ticket{}
+	c.nodes[old].g.HandMaster(tk, nodeid.None)
+	for len(c.masters()) == 0 {
+		c.pass(10 * time.Millisecond)
+	}
+	next := c.masters()
+	c.drop = nil
+	for end := c.now + 3*time.Second; c.now < end; c.pass(time.Millisecond) {
+		if m := c.masters(); !slices.Equal(m, next) {
+			t.Fatalf("masters %v, were %v", m, next)
+		}
+	}
+	if tk.Err != ErrMasterChanged {
+		t.Errorf("handing over: %v", tk.Err)
+	}
+}
+
 func TestFencedGroup(t *testing.T) {
 	c := newCluster(t, 3, func(cfg *Config) { withMaster(cfg); cfg.Fence = true })
 	c.pass(2 * time.Second)
@@ -291,6 +323,45 @@ func TestReadSeesWhatWasAcknowledged(t *testing.T) {
 				t.Errorf("executed %q", c.nodes[2].rec.entries)
 			}
 		})
+	}
+}
+
+// Answers to a former life, which waited in the queues of peers while this node
+// was down, say nothing of what was acknowledged meanwhile.
+func TestAnswersToAFormerLifeDoNotCount(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	reader := c.nodes[0]
+	c.await(c.propose(0, "a"), "a")
+	var late [][]byte
+	c.drop = func(p packet) bool {
+		if p.to == reader.id {
+			late = append(late, slices.Clone(p.data))
+		}
+		return p.to == reader.id
+	}
+	reader.g.Read(&Ticket{})
+	c.run()
+	answers := late
+	reader.edit = func(cfg *Config) { cfg.Rand = rand.New(rand.NewPCG(2, 2)) }
+	reader.start(c.nodes[1].ids())
+	c.drop = nil
+	c.pass(10 * time.Second) // it learns that a was chosen
+	c.drop = func(p packet) bool { return p.to == reader.id }
+	c.await(c.propose(1, "b"), "b") // acknowledged before the next read begins
+	r := &Ticket{}
+	reader.g.Read(r)
+	reader.g.Flush()
+	for _, p := range answers {
+		reader.g.Receive(p)
+	}
+	reader.g.Flush()
+	if slices.Contains(reader.done, r) && r.Instance < 2 {
+		t.Fatalf("a read ended at instance %d, with the answers of a former life", r.Instance)
+	}
+	c.drop = nil
+	c.await(r, "read")
+	if r.Err != nil || r.Instance < 2 {
+		t.Errorf("%+v", r)
 	}
 }
 

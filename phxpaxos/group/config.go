@@ -29,6 +29,8 @@ type Config struct {
 	MasterLease time.Duration // what a bid asks for; at least a second, 0: ten
 	Fence       bool          // only the master proposes, and may be read without asking; all nodes must be ours
 
+	Siblings Siblings // set on the one group that carries the node's digests
+
 	StateMachines       []sm.StateMachine
 	ChangeBeforePropose bool   // call sm.BeforeProposer
 	UseReplayer         bool   // there is a checkpoint replayer, paused at first

@@ -127,8 +127,16 @@ func (e *election) random(g *Group, span time.Duration) time.Duration {
 	return time.Duration(g.cfg.Rand.IntN(int(span/time.Microsecond)+1)) * time.Microsecond
 }
 
-// hand proposes the election that gives the mastership away.
+// hand proposes the election that gives the mastership away. While a renewal
+// was awaited, another node may have been elected: it is not this node's to
+// depose, so nothing is proposed behind an election of somebody else.
 func (e *election) hand(g *Group) {
+	if g.master.v.Master != g.cfg.Me {
+		t := e.handing
+		e.handing = nil
+		g.finish(t, ErrMasterChanged)
+		return
+	}
 	node, lease := e.target, e.lease
 	if node == nodeid.None {
 		node, lease = g.cfg.Me, 0 // a lease that ends at once, everywhere

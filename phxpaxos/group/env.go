@@ -11,10 +11,14 @@ import (
 // Env is the outside world of one group. The real node, the simulator and the
 // tests each bring one.
 //
-// Save and Finish are only called from within Group.Flush; they and Send
-// return at once and do not call the group back. The other methods may be
+// Save is only called from within Group.Flush, Finish from there and from
+// Group.HandBack; they and Send return at once and do not call the group back. The other methods may be
 // called from within any method of the group and may block on the disk.
 type Env interface {
+	// Buffer returns an empty slice with room for so many bytes, for the Data
+	// of the next Save. It is the driver's again once that is saved.
+	Buffer(size int) []byte
+
 	// Save asks for a record to be written behind all earlier ones of this
 	// group. Group.Saved(s.Seq), or Group.SaveFailed, has to follow later, in
 	// the order of the calls; Saved(n) stands for every Save up to n.
@@ -65,7 +69,7 @@ const (
 type Save struct {
 	Seq      uint64 // 1, 2, 3 … per group
 	Instance uint64
-	Data     []byte // the serialized record; not modified any more
+	Data     []byte // the serialized record, from Env.Buffer
 	Sync     bool   // must be durable when Saved is called; else written is enough
 }
 

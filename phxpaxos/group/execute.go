@@ -1,6 +1,7 @@
 package group
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,6 +27,8 @@ type executor struct {
 	entries []wire.BatchEntry // of the instance
 	tickets []*Ticket         // of the own batch, by index
 	next    int               // entries before it are executed
+	many    many
+	rewinds []rewind // the state machines that can fall back
 
 	retryAt time.Duration // a state machine failed, try again then; 0 if none did
 	pause   time.Duration
@@ -52,23 +55,22 @@ func (x *executor) run(g *Group, c *paxos.Chosen) bool {
 		x.tickets, x.own = tickets, tickets != nil || g.queue.current.active
 	}
 	for x.next < len(x.entries) {
-		result, outcome, err := x.apply(g, c.Instance, x.next, false)
-		if err != nil && g.internal(x.entries[x.next].SM) {
+		err := x.step(g, c.Instance, false)
+		switch {
+		case err == nil:
+			continue
+		case g.internal(x.entries[x.next].SM):
 			// The storage refuses writes after a failure; trying again is for
 			// whoever opens it anew.
 			g.stop(fmt.Errorf("%w: %w", paxos.ErrSave, err))
-			return false
-		}
-		if err != nil {
+		case errors.Is(err, errResults):
+			g.stop(err)
+		case x.interrupted(g, x.entries[x.next].SM, c.Instance, err):
+			// Its callers wait until it is back.
+		default:
 			x.failed(g, c.Instance, err)
-			return false
 		}
-		if t := x.ticket(x.next); t != nil {
-			t.Instance, t.Index, t.Result, t.executed = c.Instance, x.next, result, true
-			x.tickets[x.next] = nil
-			g.finish(t, outcome)
-		}
-		x.next++
+		return false
 	}
 	g.teach.relay(g, c) // nobody hears of a value from here before it is executed here
 	if x.own {
@@ -86,45 +88,71 @@ func (x *executor) ticket(i int) *Ticket {
 	return nil
 }
 
-// begin takes a packed value apart. What cannot be taken apart has no
-// entries: it is the same on every node, and nothing happens on any of them.
 func (x *executor) begin(value []byte) {
-	x.active, x.next, x.entries = true, 0, x.entries[:0]
-	id, body, ok := wire.SplitValue(value)
-	if !ok {
-		return
-	}
-	if id != sm.Batch {
-		x.entries = append(x.entries, wire.BatchEntry{SM: id, Value: body})
-		return
-	}
-	entries, err := wire.DecodeBatch(body, x.entries)
-	if err == nil {
-		x.entries = entries
-	}
+	x.active, x.next, x.entries = true, 0, unpack(value, x.entries[:0])
 }
 
-// apply executes one entry. outcome is what its proposer is told; err means
-// that it has to be tried again.
-func (x *executor) apply(g *Group, instance uint64, i int, replay bool) (result []byte, outcome, err error) {
-	e := &x.entries[i]
+// unpack takes a packed value apart and appends its entries to buf, which is
+// empty. What cannot be taken apart has no entries: it is the same on every
+// node, and nothing happens on any of them.
+func unpack(value []byte, buf []wire.BatchEntry) []wire.BatchEntry {
+	id, body, ok := wire.SplitValue(value)
+	if !ok {
+		return buf
+	}
+	if id != sm.Batch {
+		return append(buf, wire.BatchEntry{SM: id, Value: body})
+	}
+	if entries, err := wire.DecodeBatch(body, buf); err == nil {
+		return entries
+	}
+	return buf
+}
+
+// step executes the next entry, or the entries from there on that one call of
+// their state machine takes. next is behind what is done also when there is an
+// error, which means that the rest has to be tried again.
+func (x *executor) step(g *Group, instance uint64, replay bool) error {
+	e := &x.entries[x.next]
 	switch {
 	case e.SM == sm.None:
-		return nil, nil, nil
+		x.done(g, instance, nil, nil)
+		return nil
 	case g.internal(e.SM):
-		outcome, err = g.applyInternal(e.SM, instance, e.Value, x.ticket(i))
-		return nil, outcome, err
+		outcome, err := g.applyInternal(e.SM, instance, e.Value, x.ticket(x.next))
+		if err == nil {
+			x.done(g, instance, nil, outcome)
+		}
+		return err
 	}
 	m := x.machine(e.SM)
 	if m == nil {
-		return nil, nil, fmt.Errorf("%w: %d in group %d, needed by instance %d", ErrNoStateMachine, e.SM, g.cfg.Index, instance)
+		return fmt.Errorf("%w: %d in group %d, needed by instance %d", ErrNoStateMachine, e.SM, g.cfg.Index, instance)
 	}
 	if instance < x.covered && covers(m, g.cfg.Index, instance) {
-		return nil, nil, nil
+		x.done(g, instance, nil, nil)
+		return nil
 	}
-	result, err = m.Execute(sm.Entry{Group: g.cfg.Index, Instance: instance, Index: i,
-		Last: x.last(i), Replay: replay, Value: e.Value})
-	return result, nil, err
+	if skip, outcome := x.skips(e.SM, instance); skip {
+		x.done(g, instance, nil, outcome)
+		return nil
+	}
+	results, err := x.many.execute(m, run{x.entries, x.next, len(x.entries), g.cfg.Index, instance, replay})
+	for _, result := range results {
+		x.done(g, instance, result, nil)
+	}
+	x.many.forget()
+	return err
+}
+
+// done takes note that the next entry is executed, and tells its proposer.
+func (x *executor) done(g *Group, instance uint64, result []byte, outcome error) {
+	if t := x.ticket(x.next); t != nil {
+		t.Instance, t.Index, t.Result, t.executed = instance, x.next, result, true
+		x.tickets[x.next] = nil
+		g.finish(t, outcome)
+	}
+	x.next++
 }
 
 // covers reports whether m's durable state includes the instance already.
@@ -135,17 +163,6 @@ func covers(m sm.StateMachine, group int, instance uint64) bool {
 	}
 	at := c.CheckpointInstance(group)
 	return at != sm.NoCheckpoint && instance <= at
-}
-
-// last reports whether no later entry of the instance is for the same state
-// machine. Batches are mostly for one, so the search ends at once.
-func (x *executor) last(i int) bool {
-	for _, e := range x.entries[i+1:] {
-		if e.SM == x.entries[i].SM {
-			return false
-		}
-	}
-	return true
 }
 
 // failed plans the next try, and tells the callers that are left: their

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
@@ -33,6 +34,8 @@ type Group struct {
 	fetch    fetcher
 	newcomer newcomer
 	course   course
+	digests  digests
+	covers   []nodeid.ID // nodes that send digests
 
 	minChosen uint64
 	saved     uint64        // saves up to it are on disk
@@ -108,6 +111,7 @@ func (g *Group) Tick(now time.Duration) {
 	g.core.Tick(g.now)
 	g.queue.expire(g)
 	g.teach.tick(g)
+	g.exec.rewind(g)
 	g.settle()
 	g.election.tick(g)
 	g.reads.tick(g)
@@ -119,6 +123,7 @@ func (g *Group) Tick(now time.Duration) {
 		g.newcomer.tick(g)
 		g.course.tick(g)
 	}
+	g.digests.tick(g)
 }
 
 // Deadline is when Tick has to be called at the latest.
@@ -131,7 +136,7 @@ func (g *Group) Deadline() time.Duration {
 	if !ok {
 		at = never
 	}
-	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.retryAt, g.teach.deadline, g.reads.deadline, g.election.deadline(),
+	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.deadline(g), g.teach.deadline, g.reads.deadline, g.election.deadline(), g.digests.at,
 		g.clean.at, g.replayer.at, g.give.deadline, g.fetch.deadline, g.newcomer.at, g.course.at} {
 		if d != 0 {
 			at = min(at, d)
@@ -151,9 +156,17 @@ func (g *Group) Flush() {
 	g.queue.start(g)
 	g.settle()
 	if g.err == nil {
+		g.core.SetCovered(g.covered())
 		g.core.Flush()
 		g.settle()
 	}
+	g.HandBack()
+}
+
+// HandBack hands out the tickets that have ended, and nothing else. Flush does
+// so too; a driver that calls it before Flush can let the callers propose again
+// before the next round begins.
+func (g *Group) HandBack() {
 	for i, t := range g.finished {
 		g.finished[i] = nil
 		g.env.Finish(t)
@@ -167,7 +180,7 @@ func (g *Group) Flush() {
 func (g *Group) settle() {
 	for g.err == nil && g.core.Err() == nil {
 		chosen := g.core.Chosen()
-		if chosen == nil || g.now < g.exec.retryAt {
+		if chosen == nil || g.now < g.exec.retryAt || !g.exec.level() {
 			break
 		}
 		if !g.exec.run(g, chosen) {
@@ -247,7 +260,7 @@ func (g *Group) AddStateMachine(m sm.StateMachine) bool {
 	if m.ID().Reserved() || g.exec.machine(m.ID()) != nil {
 		return false
 	}
-	g.exec.machines = append(g.exec.machines, m)
+	g.exec.register(m, g.core.Instance())
 	return true
 }
 

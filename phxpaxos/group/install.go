@@ -29,7 +29,7 @@ import (
 //
 // It reports false if it has to be tried again later.
 func (g *Group) install(parts []Part, t *told) (installed bool, err error) {
-	if g.core.Chosen() != nil || g.exec.active {
+	if g.core.Chosen() != nil || g.exec.active || !g.exec.level() {
 		return false, nil // what is decided is executed first
 	}
 	next, err := g.reaches(parts)

@@ -23,7 +23,7 @@ const (
 func (o outlet) Save(s paxos.Save) {
 	g := o.g
 	g.newcomer.saving(g)
-	data := wire.AppendRecord(make([]byte, 0, len(s.Record.Value)+recordOverhead), &s.Record)
+	data := wire.AppendRecord(g.env.Buffer(len(s.Record.Value)+recordOverhead), &s.Record)
 	g.env.Save(Save{Seq: s.Seq, Instance: s.Record.Instance, Data: data, Sync: s.Sync})
 }
 
@@ -34,9 +34,8 @@ func (o outlet) Observe(e event.Event) { o.g.observe(e) }
 // send packs m and hands it to its receiver, or to every other member.
 func (g *Group) send(m *paxos.Message) {
 	m.From = g.cfg.Me
-	size := len(m.Value) + len(m.SystemVariables) + len(m.MasterVariables) + messageOverhead
-	packet := wire.AppendMessage(make([]byte, 0, size), g.cfg.Index, g.Cluster(), m, g.cfg.PacketCRC)
-	stream := m.Kind == paxos.LearnValue || m.Kind == paxos.AskForLearn
+	packet := g.queue.packet(g, m)
+	stream := m.Kind == paxos.LearnValue || m.Kind == paxos.AskForLearn || m.Kind == paxos.Digest
 	if m.To != nodeid.None {
 		g.env.Send(m.To, packet, stream)
 		return

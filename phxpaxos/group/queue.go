@@ -23,6 +23,7 @@ type queue struct {
 type batch struct {
 	active  bool
 	value   []byte    // packed
+	around  []byte    // value is its end; the rest is room for one packet around it, nil once that was made
 	tickets []*Ticket // by index in the value; nil for one that was cancelled
 	since   time.Duration
 }
@@ -102,6 +103,9 @@ func (q *queue) start(g *Group) {
 	q.batchAt = 0
 	if g.err != nil || q.current.active || len(q.waiting) == 0 || g.core.Chosen() != nil {
 		return
+	}
+	if g.cfg.ChangeBeforePropose && !g.exec.level() {
+		return // a state machine that lacks something would be asked to change values
 	}
 	if !g.core.IsLatest() || g.system.isAhead {
 		g.core.CatchUp()
@@ -208,14 +212,30 @@ func (q *queue) take(g *Group) batch {
 		q.entries = append(q.entries, wire.BatchEntry{SM: t.SM, Value: t.Value})
 	}
 	g.beforePropose(q.entries)
+	room := make([]byte, wire.RoomFront, wire.RoomFront+size+wire.RoomBack)
 	if n == 1 { // the original does not wrap a single value
-		b.value = wire.AppendValue(make([]byte, 0, size), q.entries[0].SM, q.entries[0].Value)
+		b.around = wire.AppendValue(room, q.entries[0].SM, q.entries[0].Value)
 	} else {
-		b.value = wire.AppendBatch(make([]byte, 0, size), q.entries)
+		b.around = wire.AppendBatch(room, q.entries)
 		g.observe(event.Event{Kind: event.BatchSend, Size: n})
 	}
 	clear(q.entries)
+	b.value = b.around[wire.RoomFront:len(b.around):len(b.around)]
 	return b
+}
+
+// packet is the packet of an accept, made around the value under way if it is
+// for that one, else a copy.
+func (q *queue) packet(g *Group, m *paxos.Message) []byte {
+	b := &q.current
+	if m.Kind == paxos.Accept && cap(b.around)-len(b.around) >= wire.RoomBack &&
+		len(m.Value) == len(b.value) && &m.Value[0] == &b.value[0] {
+		around := b.around
+		b.around = nil
+		return wire.AcceptAround(around, wire.RoomFront, g.cfg.Index, g.Cluster(), m, g.cfg.PacketCRC)
+	}
+	size := len(m.Value) + len(m.SystemVariables) + len(m.MasterVariables) + messageOverhead
+	return wire.AppendMessage(make([]byte, 0, size), g.cfg.Index, g.Cluster(), m, g.cfg.PacketCRC)
 }
 
 // beforePropose lets the state machines that want it replace a value: one

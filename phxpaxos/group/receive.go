@@ -62,10 +62,10 @@ const foreignLife = 5 * time.Second
 
 func malformed(err error) event.Kind {
 	switch {
-	case errors.Is(err, wire.ErrShort):
-		return event.PacketShort
 	case errors.Is(err, wire.ErrHeader):
 		return event.PacketHeaderTooLong
+	case errors.Is(err, wire.ErrShort):
+		return event.PacketShort
 	case errors.Is(err, wire.ErrCRC):
 		return event.PacketCRC
 	case errors.Is(err, wire.ErrChecksum):
@@ -118,6 +118,8 @@ func (g *Group) step(m *paxos.Message) {
 	case paxos.HistoryReply:
 	case paxos.Drive:
 		g.drive(m)
+	case paxos.Digest:
+		g.digests.hear(g, m)
 	case paxos.AskCheckpoint:
 		g.give.asked(g, m)
 	default:

@@ -41,8 +41,11 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 		cfg.Timing = paxos.TimingFor(cfg.LargeMode, cfg.Following != 0)
 	}
 	g := &Group{cfg: cfg, env: env, now: now}
-	g.exec.machines = append(g.exec.machines, cfg.StateMachines...)
+	for _, m := range cfg.StateMachines {
+		g.exec.register(m, 0)
+	}
 	g.teach.init(cfg.LargeMode)
+	g.reads.init(cfg.Rand)
 	if err := g.system.load(g); err != nil {
 		return nil, err
 	}
@@ -73,6 +76,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 		return nil, err
 	}
 	g.election.init(&g.cfg, now)
+	g.digests.init(g, now)
 	return g, nil
 }
 
@@ -192,8 +196,15 @@ func (g *Group) replay(from uint64, s *paxos.State) error {
 func (g *Group) replayOne(instance uint64, value []byte) error {
 	g.exec.begin(value)
 	defer func() { g.exec.active, g.exec.next = false, 0 }()
-	for i := range g.exec.entries {
-		if _, _, err := g.exec.apply(g, instance, i, true); err != nil {
+	for g.exec.next < len(g.exec.entries) {
+		err := g.exec.step(g, instance, true)
+		if err != nil && g.exec.interrupted(g, g.exec.entries[g.exec.next].SM, instance, err) {
+			continue // it gets the rest, and what it lost, while the group runs
+		}
+		if errors.Is(err, errResults) {
+			err = fmt.Errorf("%w: %w", ErrGroupFailed, err)
+		}
+		if err != nil {
 			return fmt.Errorf("group %d: replay instance %d: %w", g.cfg.Index, instance, err)
 		}
 	}

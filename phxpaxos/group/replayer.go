@@ -100,15 +100,15 @@ func (m *mirror) give(instance uint64, record []byte) error {
 		m.instance, m.next = instance, 0
 	}
 	x := executor{machines: m.machines}
-	x.begin(r.Value)
-	for ; m.next < len(x.entries); m.next++ {
-		e := &x.entries[m.next]
+	all := run{entries: unpack(r.Value, nil)}
+	for all.end = len(all.entries); m.next < all.end; m.next++ {
+		e := &all.entries[m.next]
 		c, ok := x.machine(e.SM).(sm.CheckpointExecutor)
 		if !ok || covers(x.machine(e.SM), m.group, instance) {
 			continue
 		}
 		err := c.ExecuteForCheckpoint(sm.Entry{Group: m.group, Instance: instance, Index: m.next,
-			Last: x.last(m.next), Replay: true, Value: e.Value})
+			Last: all.last(m.next), Replay: true, Value: e.Value})
 		if err != nil {
 			return err
 		}

@@ -34,6 +34,7 @@ type lesson struct {
 	last     uint32 // checksum of the record sent before, 0 if none
 	sizes    []int  // of the values on their way, oldest first
 	bytes    int    // their sum
+	full     bool   // the window is, until the node acknowledges
 	first    uint64 // instance of sizes[0]
 	progress time.Duration
 }
@@ -231,6 +232,12 @@ func (t *teacher) teach(g *Group, l *lesson) bool {
 		l.sizes = append(l.sizes, len(r.Value))
 		l.bytes += len(r.Value)
 		l.next++
+	}
+	if full := l.next < readable; full != l.full {
+		l.full = full
+		if full {
+			g.observe(event.Event{Kind: event.TeachAckWait, Peer: l.node, Instance: l.acked})
+		}
 	}
 	return l.next < g.core.Instance()
 }

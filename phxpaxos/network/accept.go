@@ -124,10 +124,20 @@ func worse(c, d *inbound) bool {
 // (section 19.3, L9).
 func (a *acceptor) serve(c *inbound) {
 	defer a.t.wg.Done()
+	admitter, _ := c.Conn.(Admitter)
+	var refused error
 	reader := frameReader{
 		src: c,
 		max: a.t.cfg.PacketBytesMax,
 		deliver: func(packet []byte) {
+			if admitter != nil && refused == nil {
+				if refused = admitter.Admit(packet); refused != nil {
+					c.Close() // ends the reader
+				}
+			}
+			if refused != nil {
+				return
+			}
 			c.proven.Store(true)
 			a.t.observe(event.Event{Kind: event.NetTCPIn, Group: -1, Size: len(packet)})
 			a.t.receive(packet)
@@ -143,6 +153,9 @@ func (a *acceptor) serve(c *inbound) {
 	delete(a.conns, c)
 	evicted := c.evicted
 	a.mu.Unlock()
+	if refused != nil {
+		err = refused
+	}
 	a.report(c, evicted, err)
 }
 
@@ -183,6 +196,7 @@ func (a *acceptor) report(c *inbound, evicted bool, err error) {
 	switch {
 	case evicted:
 		a.t.observe(event.Event{Kind: event.NetError, Group: -1, Err: errEvicted})
+	case errors.Is(err, ErrRefused): // the transport has said so
 	case errors.Is(err, io.EOF):
 		a.t.log.Debug("a connection ended", "from", c.RemoteAddr().String())
 	case errors.Is(err, errFrameLength), errors.Is(err, io.ErrUnexpectedEOF):

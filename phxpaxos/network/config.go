@@ -26,11 +26,21 @@ const frameBytesMax = 1 << 30
 // default in its comment, so a Config that holds only Me is complete. Where two
 // defaults are given, the second is that of LargeValues.
 type Config struct {
-	// Me is this node. Required: peers reach the node at the address in it.
+	// Me is this node. Required. Without Addresses, peers reach the node at the
+	// address in it; with Addresses, it may be any number but 0.
 	Me nodeid.ID
 
+	// Addresses says where other nodes are reached. Default: at the addresses
+	// in their ids. A change is noticed before the next packet is written.
+	Addresses Addresses
+
+	// Transport makes the connections. Default: plain TCP, which original nodes
+	// speak. All nodes of a cluster need the same kind.
+	Transport Transport
+
 	// ListenAddr is where TCP listens. Default: the address in Me. Another one
-	// is for nodes behind an address translation, as in containers.
+	// is for nodes behind an address translation, as in containers, and for
+	// ids that carry no address. IPv6 needs Addresses, since ids carry IPv4.
 	ListenAddr netip.AddrPort
 
 	// ListenUDPAddr is where UDP listens. Default: all interfaces, at the port
@@ -42,7 +52,8 @@ type Config struct {
 
 	// UDPMaxSize is the largest packet of class Datagram, in bytes, that goes
 	// by UDP; 0..65507. Default 0: everything goes by TCP, since a lost
-	// datagram costs a round its timeout. The original's default is 4096.
+	// datagram costs a round its timeout. The original's default is 4096. It
+	// must be 0 with Addresses or a Transport.
 	UDPMaxSize int
 
 	// PacketBytesMax is the largest packet, in bytes; 1..2^30. Default
@@ -110,14 +121,8 @@ type Config struct {
 // Validate says whether the configuration can be used. The error matches
 // ErrConfig and names the field, its value and the rule.
 func (c Config) Validate() error {
-	d := c.withDefaults()
-	if !reachable(c.Me) {
-		return fmt.Errorf("%w: Me is %#x, must be a node id with an IPv4 address that peers can reach and a port in 1..65535", ErrConfig, uint64(c.Me))
-	}
-	if err := checkListen("ListenAddr", d.ListenAddr); err != nil {
-		return err
-	}
-	if err := checkListen("ListenUDPAddr", d.ListenUDPAddr); err != nil {
+	d := c.WithDefaults()
+	if err := c.checkAddresses(d); err != nil {
 		return err
 	}
 	for _, n := range []struct {
@@ -156,20 +161,47 @@ func (c Config) Validate() error {
 	return nil
 }
 
-func checkListen(field string, addr netip.AddrPort) error {
-	if !addr.Addr().Is4() || addr.Port() == 0 {
-		return fmt.Errorf("%w: %s is %v, must be an IPv4 address with a port in 1..65535", ErrConfig, field, addr)
+// checkAddresses checks who this node is and where it listens; d is c with its
+// defaults.
+func (c Config) checkAddresses(d Config) error {
+	switch {
+	case c.Addresses == nil && !reachable(c.Me):
+		return fmt.Errorf("%w: Me is %#x, must be a node id with an IPv4 address that peers can reach and a port in 1..65535", ErrConfig, uint64(c.Me))
+	case c.Me == nodeid.None:
+		return fmt.Errorf("%w: Me is 0, must name this node", ErrConfig)
+	case c.UDPMaxSize != 0 && (c.Addresses != nil || c.Transport != nil):
+		return fmt.Errorf("%w: UDPMaxSize is %d, must be 0 with Addresses or a Transport, which are for connections only", ErrConfig, c.UDPMaxSize)
+	case c.Addresses != nil && c.ListenAddr == (netip.AddrPort{}) && !reachable(c.Me):
+		return fmt.Errorf("%w: ListenAddr is not set, must be since Me = %#x carries no address", ErrConfig, uint64(c.Me))
+	}
+	if err := c.checkListen("ListenAddr", d.ListenAddr); err != nil {
+		return err
+	}
+	return c.checkListen("ListenUDPAddr", d.ListenUDPAddr)
+}
+
+func (c Config) checkListen(field string, addr netip.AddrPort) error {
+	rule := "must be an IPv4 address with a port in 1..65535"
+	if c.Addresses != nil {
+		rule = "must be an address with a port in 1..65535"
+	}
+	if !addr.IsValid() || addr.Port() == 0 || c.Addresses == nil && !addr.Addr().Is4() {
+		return fmt.Errorf("%w: %s is %v, %s", ErrConfig, field, addr, rule)
 	}
 	return nil
 }
 
-// withDefaults returns c with every zero field replaced by its default.
-func (c Config) withDefaults() Config {
+// WithDefaults returns c with every zero field replaced by its default.
+func (c Config) WithDefaults() Config {
 	if c.ListenAddr == (netip.AddrPort{}) {
 		c.ListenAddr = c.Me.AddrPort()
 	}
 	if c.ListenUDPAddr == (netip.AddrPort{}) {
-		c.ListenUDPAddr = netip.AddrPortFrom(netip.IPv4Unspecified(), c.ListenAddr.Port())
+		everywhere := netip.IPv4Unspecified()
+		if c.ListenAddr.Addr().Is6() {
+			everywhere = netip.IPv6Unspecified()
+		}
+		c.ListenUDPAddr = netip.AddrPortFrom(everywhere, c.ListenAddr.Port())
 	}
 	setDefault(&c.PacketBytesMax, pick(c.LargeValues, 10485760, 52428800))
 	setDefault(&c.QueuePacketsMax, pick(c.LargeValues, 10240, 1024))

@@ -20,8 +20,9 @@ const (
 	// lie in the chunk whole.
 	largeFrameBytes = chunkBytesMax / 4
 	// trustBytesMax bounds what a connection is given ahead of its bytes because
-	// it has brought as much before: enough for a block of a checkpoint.
-	trustBytesMax = 1<<20 + 1<<10
+	// it has brought as much before: enough for a batch of the default size
+	// whose last value made it twice as large.
+	trustBytesMax = 2<<20 + 1<<10
 )
 
 // errFrameLength is matched by the error for a length that no frame can have.

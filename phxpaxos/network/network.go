@@ -1,15 +1,9 @@
-// Package network moves packets between nodes.
-//
-// It knows nothing of Paxos: a packet is a string of bytes for a node. It may
-// be lost, repeated, delayed or reordered, but what arrives is one whole
-// packet. TCP implements the original's framing, so original nodes can be
-// peers. The contract Network is promised to users; they may bring their own,
-// and check it with package networktest.
 package network
 
 import (
 	"errors"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
 
@@ -46,4 +40,14 @@ type Network interface {
 	// Close stops sending and receiving and waits until no call of receive is
 	// running. A second Close does nothing.
 	Close() error
+}
+
+// Observed is a Network that reports what happens. The node that runs it asks
+// for that before it starts it.
+type Observed interface {
+	Network
+
+	// ReportTo names who is told of events, unless somebody is already. It must
+	// be called before every other method.
+	ReportTo(event.Observer)
 }

@@ -209,14 +209,14 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Me: me}.withDefaults()
+	c := Config{Me: me}.WithDefaults()
 	if c.ListenAddr.String() != "10.1.2.3:8001" || c.ListenUDPAddr.String() != "0.0.0.0:8001" {
 		t.Errorf("listens at %v and %v", c.ListenAddr, c.ListenUDPAddr)
 	}
 	if c.PacketBytesMax != 10485760 || c.QueuePacketsMax != 10240 || c.QueueBytesMax != 209715200 || c.QueueAgeMax != 5*time.Second || c.UDPMaxSize != 0 {
 		t.Errorf("defaults %+v", c)
 	}
-	c = Config{Me: me, LargeValues: true}.withDefaults()
+	c = Config{Me: me, LargeValues: true}.WithDefaults()
 	if c.PacketBytesMax != 52428800 || c.QueuePacketsMax != 1024 || c.QueueAgeMax != 20*time.Second {
 		t.Errorf("defaults for large values %+v", c)
 	}

@@ -1,11 +1,10 @@
 package network
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"net"
-	"net/netip"
-	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,13 +22,15 @@ var errStale = errors.New("packet waited too long")
 // errTalks says that a peer wrote on a connection that only this node writes on.
 var errTalks = errors.New("peer writes on a one-way connection")
 
+// errMoved says that the address book has another address for the peer now.
+var errMoved = errors.New("peer is reached elsewhere now")
+
 // peer is the road to one node: a queue, and the one goroutine that empties it
 // into a connection of its own. All fields below queue belong to that goroutine,
 // but for link, which Close reads under linkMu.
 type peer struct {
-	t    *TCP
-	id   nodeid.ID
-	addr netip.AddrPort
+	t  *TCP
+	id nodeid.ID
 
 	queue queue
 
@@ -38,6 +39,7 @@ type peer struct {
 	spare   []item
 	round   round
 	backoff backoff
+	crowd   int  // rounds for which many are taken to be sending
 	dialled bool // a connection was tried before
 	failing bool // the last attempt failed, and it was logged
 
@@ -48,11 +50,21 @@ type peer struct {
 // link is one dialled connection. Bytes go one way only; the other way is
 // watched for its end.
 type link struct {
-	conn  *net.TCPConn
-	since time.Duration
-	armed time.Duration // when the write deadline was last set
-	lost  atomic.Bool   // set by the watcher
+	conn    net.Conn // a *stallConn, or what the Transport made of one
+	address string   // that was dialled
+	since   time.Duration
+	lost    atomic.Bool // set by the watcher
 }
+
+// crowdMin is how many packets in one round mean that many senders are active,
+// so that it pays to let those that can run go first: with a hundred groups
+// there are six times fewer writes. A single group sends at most two at once.
+// For the next crowdRounds it is taken to be so, since the first rounds of a
+// crowd are small ones.
+const (
+	crowdMin    = 3
+	crowdRounds = 16
+)
 
 // run sends until the network closes or the peer was of no interest for a while.
 func (p *peer) run() {
@@ -76,6 +88,9 @@ func (p *peer) next() bool {
 		return p.t.ctx.Err() == nil
 	}
 	p.spare, p.pending, p.head = p.pending[:0], nil, 0
+	if p.crowd > 0 {
+		runtime.Gosched() // who is about to send joins the round
+	}
 	for {
 		items, open := p.queue.take(p.spare)
 		if !open {
@@ -89,6 +104,9 @@ func (p *peer) next() bool {
 		// so that the next packet goes over a fresh one (section 19.3, L15).
 		if p.connected() {
 			<-p.queue.wake
+			if p.crowd > 0 {
+				runtime.Gosched()
+			}
 			continue
 		}
 		if !p.waitUnconnected() {
@@ -140,11 +158,19 @@ func (p *peer) connected() bool {
 	if p.link == nil {
 		return false
 	}
-	if !p.link.lost.Load() {
+	if p.link.lost.Load() {
+		p.disconnect(nil)
+		return false
+	}
+	if p.t.cfg.Addresses == nil {
 		return true
 	}
-	p.disconnect(nil)
-	return false
+	// Where a node was, another program may listen now, and take everything.
+	if address, ok := p.t.cfg.Addresses.Address(p.id); !ok || address != p.link.address {
+		p.disconnect(errMoved)
+		return false
+	}
+	return true
 }
 
 // connect makes one attempt, or waits until one is due. It returns false if
@@ -159,20 +185,50 @@ func (p *peer) connect() bool {
 	}
 	p.dialled = true
 	p.backoff.attempt(p.t.now())
-	dialer := net.Dialer{Timeout: p.t.cfg.DialTimeout, Control: dialControl(p.t.cfg.StallMax)}
-	conn, err := dialer.DialContext(p.t.ctx, "tcp4", p.addr.String())
+	l, err := p.dial()
 	if err != nil {
 		p.dialFailed(err)
 		return false
 	}
-	now := p.t.now()
-	l := &link{conn: conn.(*net.TCPConn), since: now, armed: now - p.t.cfg.StallMax - 1}
 	if !p.adopt(l) {
 		return false
 	}
 	p.t.log.Info("connected to peer", "peer", p.id.String())
 	p.failing = false
 	return true
+}
+
+// dial makes a connection to where the peer is now.
+func (p *peer) dial() (*link, error) {
+	address, network := p.id.AddrPort().String(), "tcp4"
+	if p.t.cfg.Addresses != nil {
+		var ok bool
+		if address, ok = p.t.cfg.Addresses.Address(p.id); !ok {
+			return nil, errNoAddress
+		}
+		network = "tcp"
+	}
+	ctx, cancel := context.WithTimeout(p.t.ctx, p.t.cfg.DialTimeout)
+	defer cancel()
+	plain := func(ctx context.Context) (net.Conn, error) {
+		dialer := net.Dialer{Control: dialControl(p.t.cfg.StallMax)}
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return newStallConn(p.t, conn.(*net.TCPConn)), nil
+	}
+	connect := plain
+	if p.t.cfg.Transport != nil {
+		connect = func(ctx context.Context) (net.Conn, error) {
+			return p.t.cfg.Transport.Dial(ctx, p.id, plain)
+		}
+	}
+	conn, err := connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &link{conn: conn, address: address, since: p.t.now()}, nil
 }
 
 func (p *peer) dialFailed(err error) {
@@ -236,8 +292,12 @@ func (p *peer) disconnect(err error) {
 	if p.t.ctx.Err() != nil {
 		return
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		p.t.log.Info("peer closed the connection", "peer", p.id.String())
+		return
+	case errors.Is(err, errMoved): // nothing went wrong
+		p.t.log.Info("peer is reached elsewhere now", "peer", p.id.String(), "was", l.address)
 		return
 	}
 	p.t.observe(event.Event{Kind: event.NetError, Group: -1, Peer: p.id, Err: err})
@@ -263,6 +323,9 @@ func (p *peer) write() {
 	items = items[:p.round.count]
 	p.observeDequeue(items)
 
+	if p.crowd = max(p.crowd-1, 0); len(items) >= crowdMin {
+		p.crowd = crowdRounds
+	}
 	wrote, err := p.writeAll()
 	p.round.done()
 	done := len(items)
@@ -295,29 +358,15 @@ func (p *peer) observeDequeue(items []item) {
 	}
 }
 
-// writeAll writes the round. The deadline is set at most once in StallMax, not
-// for each write: it lies two of them ahead, so it strikes only a write during
-// which the peer took nothing for at least StallMax.
+// writeAll writes the round.
 func (p *peer) writeAll() (wrote int, err error) {
-	l := p.link
-	for {
-		if now := p.t.now(); now-l.armed > p.t.cfg.StallMax {
-			l.armed = now
-			if err := l.conn.SetWriteDeadline(time.Now().Add(2 * p.t.cfg.StallMax)); err != nil {
-				return wrote, err
-			}
-		}
-		n, err := p.round.rest.WriteTo(l.conn)
-		wrote += int(n)
-		if err == nil {
-			return wrote, nil
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if n > 0 {
-				continue // slow, but alive
-			}
-			return wrote, fmt.Errorf("peer took nothing for %v: %w", p.t.cfg.StallMax, err)
-		}
-		return wrote, err
+	switch c := p.link.conn.(type) {
+	case *stallConn:
+		return c.writePieces(&p.round.rest)
+	case FrameWriter:
+		return c.WriteFrames(p.round.rest)
+	default:
+		n, err := p.round.rest.WriteTo(c)
+		return int(n), err
 	}
 }

@@ -209,7 +209,8 @@ func TestWriteDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	p := &peer{t: a.TCP, link: &link{conn: conn, armed: -time.Hour}}
+	stalling := newStallConn(a.TCP, conn)
+	p := &peer{t: a.TCP, link: &link{conn: stalling}}
 	silent := acceptRaw(t, l)
 	items := []item{{packet: make([]byte, 64<<20)}}
 	p.round.fill(items)
@@ -218,7 +219,7 @@ func TestWriteDeadline(t *testing.T) {
 		t.Fatalf("wrote %d, %v, want a deadline", wrote, err)
 	}
 	go io.Copy(io.Discard, silent)
-	p.link.armed = a.now() - time.Hour // the deadline that struck lies behind
+	stalling.armed = a.now() - time.Hour // the deadline that struck lies behind
 	if _, err := p.writeAll(); err != nil {
 		t.Errorf("a reading peer: %v", err)
 	}

@@ -21,7 +21,7 @@ var (
 	errSelf      = errors.New("packet is for this node itself")
 	errNotOpen   = errors.New("network is not started or closed")
 	errTooMany   = errors.New("too many peers")
-	errNoAddress = errors.New("node id carries no address to send to")
+	errNoAddress = errors.New("nobody knows an address of the node")
 )
 
 // TCP is the default network: the original's framing over TCP, and its
@@ -37,6 +37,9 @@ var (
 //
 // The packets that arrive together share memory of at most 64 KiB. Who keeps a
 // small packet for long should copy it.
+//
+// An address book (Config.Addresses) lets nodes live elsewhere than their ids
+// say, and a Transport puts other connections in the place of plain TCP.
 //
 // Packets for this node itself, empty ones, ones that are too large, and ones
 // sent before Start or after Close are dropped, and the observer is told.
@@ -68,7 +71,7 @@ type TCP struct {
 	peersShut bool
 }
 
-var _ Network = (*TCP)(nil)
+var _ Observed = (*TCP)(nil)
 
 // NewTCP returns a network that listens nowhere yet. The error is that of
 // Config.Validate.
@@ -76,7 +79,7 @@ func NewTCP(cfg Config) (*TCP, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
+	cfg = cfg.WithDefaults()
 	t := &TCP{
 		cfg:      cfg,
 		log:      cfg.Logger.With("node", cfg.Me.String()),
@@ -86,6 +89,17 @@ func NewTCP(cfg Config) (*TCP, error) {
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t, nil
+}
+
+// ReportTo implements Observed. A Transport that has this method as well is told
+// the same.
+func (t *TCP) ReportTo(o event.Observer) {
+	if t.cfg.Observer == nil {
+		t.cfg.Observer = o
+	}
+	if reports, ok := t.cfg.Transport.(interface{ ReportTo(event.Observer) }); ok {
+		reports.ReportTo(o)
+	}
 }
 
 // Start listens and begins to receive. Until it has succeeded once it may be
@@ -119,32 +133,56 @@ func (t *TCP) Start(receive Receive) error {
 		t.wg.Add(1)
 		go t.udpOut.run()
 	}
-	_ = udpIn.SetReadBuffer(udpSocketBytes) // a wish
 	t.receive = receive
 	t.acceptor = &acceptor{t: t, listener: listener, conns: make(map[*inbound]struct{})}
-	t.udpIn = &udpReader{t: t, conn: udpIn}
 	t.started = true
 	t.open.Store(true)
-	t.wg.Add(2)
+	t.wg.Add(1)
 	go t.acceptor.run()
+	if udpIn == nil {
+		t.log.Info("network listens", "tcp", t.cfg.ListenAddr.String())
+		return nil
+	}
+	_ = udpIn.SetReadBuffer(udpSocketBytes) // a wish
+	t.udpIn = &udpReader{t: t, conn: udpIn}
+	t.wg.Add(1)
 	go t.udpIn.run()
 	t.log.Info("network listens", "tcp", t.cfg.ListenAddr.String(), "udp", t.cfg.ListenUDPAddr.String())
 	return nil
 }
 
+// listen opens the sockets. There is none for UDP if there is a Transport: what
+// comes by UDP has proven nothing.
 func (t *TCP) listen() (net.Listener, *net.UDPConn, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false) // peers speak plain TCP
-	listener, err := config.Listen(t.ctx, "tcp4", t.cfg.ListenAddr.String())
+	listener, err := config.Listen(t.ctx, "tcp"+family(t.cfg.ListenAddr), t.cfg.ListenAddr.String())
 	if err != nil {
 		return nil, nil, listenError("TCP", t.cfg.ListenAddr, err)
 	}
-	udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(t.cfg.ListenUDPAddr))
+	if t.cfg.Transport != nil {
+		over, err := t.cfg.Transport.Listen(listener)
+		if err != nil {
+			listener.Close()
+			return nil, nil, fmt.Errorf("listen at %v: %w", t.cfg.ListenAddr, err)
+		}
+		return over, nil, nil
+	}
+	udp, err := net.ListenUDP("udp"+family(t.cfg.ListenUDPAddr), net.UDPAddrFromAddrPort(t.cfg.ListenUDPAddr))
 	if err != nil {
 		listener.Close()
 		return nil, nil, listenError("UDP", t.cfg.ListenUDPAddr, err)
 	}
 	return listener, udp, nil
+}
+
+// family is "4" for an IPv4 address, so that nothing else is listened at, and
+// nothing for one of IPv6, so that [::] stands for both.
+func family(addr netip.AddrPort) string {
+	if addr.Addr().Is4() {
+		return "4"
+	}
+	return ""
 }
 
 // listenError says what to do about an address that cannot be listened at.
@@ -172,7 +210,7 @@ func (t *TCP) Send(to nodeid.ID, packet []byte, class Class) {
 		sent.Kind, sent.Err = event.NetQueueFull, errNotOpen
 	case to == t.cfg.Me:
 		sent.Kind, sent.Err = event.NetNoPeer, errSelf
-	case !reachable(to):
+	case to == nodeid.None || t.cfg.Addresses == nil && !reachable(to):
 		sent.Kind, sent.Err = event.NetNoPeer, errNoAddress
 	case len(packet) == 0: // would break the connection
 		sent.Kind, sent.Err = event.NetError, errEmpty
@@ -195,6 +233,9 @@ func (t *TCP) queue(it item) {
 		p, err := t.peer(it.to)
 		if err != nil {
 			dropped.Err = err
+			if errors.Is(err, errNoAddress) {
+				dropped.Kind = event.NetNoPeer
+			}
 			break
 		}
 		v := p.queue.push(it)
@@ -217,6 +258,11 @@ func (t *TCP) peer(id nodeid.ID) (*peer, error) {
 	if p != nil {
 		return p, nil
 	}
+	if t.cfg.Addresses != nil {
+		if _, ok := t.cfg.Addresses.Address(id); !ok {
+			return nil, errNoAddress
+		}
+	}
 	t.peersMu.Lock()
 	defer t.peersMu.Unlock()
 	if t.peersShut {
@@ -232,7 +278,6 @@ func (t *TCP) peer(id nodeid.ID) (*peer, error) {
 	p = &peer{
 		t:       t,
 		id:      id,
-		addr:    id.AddrPort(),
 		queue:   newQueue(t.cfg.QueuePacketsMax, t.cfg.QueueBytesMax),
 		backoff: backoff{min: t.cfg.BackoffMin, max: t.cfg.BackoffMax},
 	}
@@ -279,7 +324,10 @@ func (t *TCP) close() error {
 	t.peersMu.Unlock()
 	var err error
 	if started {
-		err = errors.Join(t.acceptor.close(), t.udpIn.conn.Close())
+		err = t.acceptor.close()
+		if t.udpIn != nil {
+			err = errors.Join(err, t.udpIn.conn.Close())
+		}
 		if t.udpOut != nil {
 			t.udpOut.queue.shut()
 			err = errors.Join(err, t.udpOut.conn.Close())

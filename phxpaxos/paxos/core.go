@@ -106,10 +106,7 @@ func (c *Core) dispatch(m *Message) {
 	case Offer:
 		c.learner.onOffer(m)
 	case AskForLearn:
-		c.learner.sees(m.Instance)
-		if m.Instance > c.instance {
-			c.learner.askSoon(m.From) // who asks from ahead can teach
-		}
+		c.Ahead(m.From, m.Instance) // who asks from ahead can teach
 	default: // the rest is the teacher's
 	}
 }
@@ -256,7 +253,7 @@ func (c *Core) Tick(now time.Duration) {
 		case timerAccept:
 			c.proposer.onAcceptTimer()
 		case timerAsk:
-			c.learner.ask()
+			c.learner.askAgain()
 		}
 	}
 	c.check()
@@ -398,6 +395,26 @@ func (c *Core) CatchUp() {
 		c.learner.ask()
 		c.learner.highest = highest
 	}
+}
+
+// SetCovered says whether this node is told by other means where every other
+// member is. While it is, and lacks nothing that it knows of, it does not ask:
+// an idle core then has no deadline at all.
+func (c *Core) SetCovered(covered bool) {
+	c.learner.covered = covered
+	if c.learner.askTimer == 0 && c.err == nil && !c.learner.atRest() {
+		c.learner.armAsk()
+	}
+}
+
+// Ahead tells that a node is at an instance; if that is ahead of this one, it
+// is asked, unless that was done just now.
+func (c *Core) Ahead(node nodeid.ID, instance uint64) {
+	if c.err != nil || instance <= c.instance {
+		return
+	}
+	c.learner.sees(instance)
+	c.learner.askSoon(node)
 }
 
 // Learning puts the next ask off: values are coming in.

@@ -17,7 +17,8 @@ type learner struct {
 	highest    uint64        // highest current instance that anybody claimed
 	taughtTill time.Duration // a teacher was chosen; another one is only taken after this
 	lastAck    uint64        // instance of the last acknowledgement
-	askTimer   uint64
+	askTimer   uint64        // 0 if none is armed, see SetCovered
+	covered    bool          // nobody has to be asked where it is
 	nextSoon   time.Duration // no ask caused by a message before
 	soonAt     uint64        // instance of that ask
 }
@@ -29,6 +30,19 @@ func (l *learner) ask() {
 	l.armAsk()
 	l.c.observe(event.Event{Kind: event.LearnAsk, Instance: l.c.instance})
 	l.c.out.send(&Message{Kind: AskForLearn, Instance: l.c.instance, Followed: l.c.cfg.Following})
+}
+
+// askAgain is the periodic ask.
+func (l *learner) askAgain() {
+	l.askTimer = 0
+	if !l.atRest() {
+		l.ask()
+	}
+}
+
+// atRest: there is nothing to ask for.
+func (l *learner) atRest() bool {
+	return l.covered && l.chosen == nil && l.highest <= l.c.instance
 }
 
 // askSoon asks one node that is ahead, unless that was done just now for the
@@ -54,8 +68,14 @@ func (l *learner) armAsk() {
 	l.askTimer = l.c.timers.Add(l.c.now+wait, timerAsk)
 }
 
-// sees takes note of an instance that another node claims to be at.
-func (l *learner) sees(instance uint64) { l.highest = max(l.highest, instance) }
+// sees takes note of an instance that another node claims to be at. If nobody
+// repeats the claim, the next ask forgets it.
+func (l *learner) sees(instance uint64) {
+	l.highest = max(l.highest, instance)
+	if l.askTimer == 0 && l.highest > l.c.instance {
+		l.armAsk()
+	}
+}
 
 // onOffer takes a teacher, unless another one is teaching. One that brings
 // nothing for a while is done, or gone.

@@ -25,19 +25,19 @@ const (
 	AskCheckpoint Kind = 12 // learner -> teacher: what I need is gone, send me a checkpoint
 
 	// Kinds of this library. Original nodes ignore them.
-	ReadAsk   Kind = 1001 // reader -> all: how far may a value be chosen
-	ReadReply Kind = 1002 // member -> reader: nothing at Now or above has my vote
-
-	HistoryAsk   Kind = 1003 // newcomer -> all: how far are you
-	HistoryReply Kind = 1004 // -> newcomer: nothing at Now or above has my vote
-	Drive        Kind = 1005 // newcomer -> member: have something decided at this instance
+	ReadAsk      Kind = 1001 // reader -> all: how far may a value be chosen
+	ReadReply    Kind = 1002 // member -> reader: nothing at Now or above has my vote
+	Digest       Kind = 1003 // node -> node: where all of my groups are, in Value
+	HistoryAsk   Kind = 1004 // newcomer -> all: how far are you
+	HistoryReply Kind = 1005 // -> newcomer: nothing at Now or above has my vote
+	Drive        Kind = 1006 // newcomer -> member: have something decided at this instance
 )
 
 var kindNames = map[Kind]string{
 	Prepare: "Prepare", PrepareReply: "PrepareReply", Accept: "Accept", AcceptReply: "AcceptReply",
 	AskForLearn: "AskForLearn", LearnValue: "LearnValue", Success: "Success", Offer: "Offer",
 	Confirm: "Confirm", LearnAck: "LearnAck", AskCheckpoint: "AskCheckpoint",
-	ReadAsk: "ReadAsk", ReadReply: "ReadReply",
+	ReadAsk: "ReadAsk", ReadReply: "ReadReply", Digest: "Digest",
 	HistoryAsk: "HistoryAsk", HistoryReply: "HistoryReply", Drive: "Drive",
 }
 
@@ -66,7 +66,7 @@ type Message struct {
 
 	PreAccepted Ballot // PrepareReply: accepted before, or null
 	RejectedBy  uint64 // replies: number of the higher promise, 0 if it is a yes
-	Value       []byte // Accept, LearnValue, PrepareReply with PreAccepted
+	Value       []byte // Accept, LearnValue, Digest, PrepareReply with PreAccepted
 
 	Now       uint64 // Offer: the teacher's current instance; ReadReply, HistoryReply: see there
 	MinChosen uint64 // Offer: lowest instance the teacher keeps

@@ -197,7 +197,7 @@ func (op *operation) finished() {
 		if op.shadow {
 			c.shadow.acknowledged(m.n.index, m.shadowed, op.id, t.Instance, t.Index)
 		} else {
-			at := c.log.acknowledged(m.n.index, m.executed, op.id, t.Instance, t.Index)
+			at := c.log.acknowledged(m.n.index, m.reached, op.id, t.Instance, t.Index)
 			c.reads.saw(sight{min(t.Instance+1, m.g.Instance()), at + 1})
 		}
 		if len(t.Result) != 8 {

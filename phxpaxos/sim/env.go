@@ -18,6 +18,9 @@ var _ group.Env = (*member)(nil)
 // errLost: a record that was durable is not what the storage has.
 var errLost = errors.New("durable data was lost without notice")
 
+// Buffer returns new memory each time: the disk of the simulator keeps it.
+func (m *member) Buffer(size int) []byte { return make([]byte, 0, size) }
+
 // Save shows the record to the checks and queues it for the node's disk.
 func (m *member) Save(s group.Save) {
 	w := m.n.w
@@ -133,6 +136,8 @@ func (m *member) executes(e sm.Entry, id uint64) {
 		m.checks().masters.executes(m.n.index, e.Instance, id)
 	}
 	m.executed++
+	m.reached = max(m.reached, m.executed)
+	m.idle = 0
 }
 
 // shadows takes an entry that the second state machine executes.

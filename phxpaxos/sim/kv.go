@@ -101,3 +101,35 @@ func (m *machine) hash() uint64 {
 	}
 	return uint64(d)
 }
+
+// batchMachine is a machine that takes several entries at once.
+type batchMachine struct{ *machine }
+
+// ExecuteBatch applies operations up to the first that fails.
+func (m batchMachine) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, error) {
+	return executeBatch(m, entries, results)
+}
+
+func executeBatch(m sm.StateMachine, entries []sm.Entry, results [][]byte) ([][]byte, error) {
+	for _, e := range entries {
+		result, err := m.Execute(e)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, result)
+	}
+	return results, nil
+}
+
+// shaped is the machine as its group gets it.
+func (m *member) shaped() sm.StateMachine {
+	switch load := &m.n.w.plan.load; {
+	case load.losses > 0 && load.executeMany:
+		return newLossyMachine(m)
+	case load.losses > 0:
+		return struct{ sm.Rewinder }{newLossyMachine(m)} // without ExecuteBatch
+	case load.executeMany:
+		return batchMachine{m.machine}
+	}
+	return m.machine
+}

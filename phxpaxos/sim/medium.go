@@ -33,11 +33,63 @@ type medium interface {
 
 var errInjected = errors.New("simulated disk error")
 
-// realMedium is the production log storage on a file system in memory. Its
-// files are small, so that a short run sees many of their ends.
+// Storage is the log storage of the nodes of a run.
+type Storage uint8
+
+const (
+	AnyStorage Storage = iota // the seed decides between the next two
+	Original                  // package vfile
+	Shared                    // package sharedlog
+	Maps                      // a model made of maps
+	storages
+)
+
+var storageNames = [storages]string{"any", "original", "shared", "maps"}
+
+func (s Storage) String() string {
+	if s < storages {
+		return storageNames[s]
+	}
+	return fmt.Sprintf("Storage(%d)", uint8(s))
+}
+
+// ParseStorage returns the storage with a name.
+func ParseStorage(name string) (Storage, error) {
+	if i := slices.Index(storageNames[:], name); i >= 0 {
+		return Storage(i), nil
+	}
+	return 0, fmt.Errorf("no such storage: %q, want one of %v", name, storageNames)
+}
+
+// of decides for a seed.
+func (s Storage) of(seed uint64) Storage {
+	switch {
+	case s != AnyStorage:
+		return s
+	case seed%3 == 0:
+		return Shared
+	}
+	return Original
+}
+
+func newMedium(s Storage, groups, recordMax int, r *rand.Rand) medium {
+	switch s {
+	case Maps:
+		return newPlainMedium(groups)
+	case Shared:
+		return newSharedMedium(groups, r)
+	}
+	return newRealMedium(groups, recordMax, r)
+}
+
+// fileMedium is a production log storage on a file system in memory.
+type fileMedium struct{ fs *memfs.FS }
+
+// realMedium is package vfile. Its files are small, so that a short run sees
+// many of their ends.
 type realMedium struct {
+	fileMedium
 	groups int
-	fs     *memfs.FS
 	opts   vfile.Options
 }
 
@@ -51,9 +103,9 @@ const simIndex = "index.flat"
 // recordMax bytes.
 func newRealMedium(groups, recordMax int, r *rand.Rand) *realMedium {
 	fileBytes := max(pick(r, int64(4<<10), 16<<10, 64<<10, 1<<20), int64(recordMax))
-	m := &realMedium{groups: groups, fs: memfs.New()}
+	m := &realMedium{fileMedium: fileMedium{memfs.New()}, groups: groups}
 	m.opts = vfile.Options{
-		FS: m.fs, Deterministic: true,
+		Deterministic:   true,
 		FileBytesMax:    fileBytes,
 		ZeroAheadMax:    pick(r, int64(-1), 4<<10, 64<<10),
 		FlushEntries:    pick(r, 1, 8, 64),
@@ -64,21 +116,21 @@ func newRealMedium(groups, recordMax int, r *rand.Rand) *realMedium {
 
 func (m *realMedium) open() (storage.LogStorage, error) {
 	m.fs.SetRoom(-1)
+	m.opts.FS = m.fs
 	return vfile.Open(logDir, m.groups, m.opts)
 }
 
-func (m *realMedium) crash(power bool, r *rand.Rand) {
+func (m *fileMedium) crash(power bool, r *rand.Rand) {
 	if power {
 		m.fs = m.fs.Crash(memfs.Policy(r.IntN(memfs.Policies)), r)
 	} else {
 		m.fs = m.fs.Kill()
 	}
-	m.opts.FS = m.fs
 }
 
-func (m *realMedium) cut(n int) { m.fs.CrashAfter(n) }
+func (m *fileMedium) cut(n int) { m.fs.CrashAfter(n) }
 
-func (m *realMedium) fail(sync bool, r *rand.Rand) {
+func (m *fileMedium) fail(sync bool, r *rand.Rand) {
 	if sync {
 		m.fs.FailNext(memfs.OpSync, "", errInjected)
 	} else {
@@ -98,6 +150,11 @@ func (m *realMedium) flip(r *rand.Rand) (where string, ok bool) {
 	if len(records) > 0 && r.IntN(4) > 0 {
 		files = records
 	}
+	return m.flipIn(files, r)
+}
+
+// flipIn turns a bit in one of some files.
+func (m *fileMedium) flipIn(files []string, r *rand.Rand) (where string, ok bool) {
 	for range 100 {
 		if len(files) == 0 {
 			break
@@ -128,7 +185,7 @@ func (m *realMedium) covered(name string) bool {
 
 // used picks a byte of a file that is not zero: what nobody has written to
 // yet is.
-func (m *realMedium) used(name string, r *rand.Rand) (at int64, ok bool) {
+func (m *fileMedium) used(name string, r *rand.Rand) (at int64, ok bool) {
 	f, err := m.fs.Open(name, storage.ReadOnly)
 	if err != nil {
 		return 0, false
@@ -145,7 +202,7 @@ func (m *realMedium) used(name string, r *rand.Rand) (at int64, ok bool) {
 }
 
 // walk lists files in the order of their names.
-func (m *realMedium) walk(dir string, files *[]string) {
+func (m *fileMedium) walk(dir string, files *[]string) {
 	entries, err := m.fs.ReadDir(dir)
 	if err != nil {
 		return

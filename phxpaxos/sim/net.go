@@ -19,6 +19,10 @@ type link struct {
 	lastFIFO time.Duration // arrival of the newest stream packet
 }
 
+// lateMax is how much later a repeated packet comes: a peer's queue keeps
+// packets for seconds, longer than a process needs to start again.
+const lateMax = 6 * time.Second
+
 func (t *network) init(w *World) {
 	t.w = w
 	t.links = make([]link, len(w.nodes)*len(w.nodes))
@@ -64,6 +68,11 @@ func (t *network) send(from, to, group int, packet []byte, stream bool) {
 			w.stats.Repeated++
 			again := e
 			again.at = w.now + t.delay(l)
+			if r.IntN(4) == 0 {
+				// It waited in its sender's queue while nobody listened, and
+				// reaches a later life of the receiver.
+				again.at += time.Duration(r.Int64N(int64(lateMax)))
+			}
 			w.events.push(again)
 		}
 	}

@@ -77,10 +77,7 @@ func newNode(w *World, index int, id nodeid.ID) *node {
 // newMedium is an empty disk.
 func (n *node) newMedium() medium {
 	p := &n.w.plan
-	if n.w.plain {
-		return newPlainMedium(p.Groups)
-	}
-	return newRealMedium(p.Groups, p.load.bytesMax(), stream(p.Seed, streamMedium+uint64(n.index)<<20))
+	return newMedium(n.w.kept, p.Groups, p.load.bytesMax(), stream(p.Seed, streamMedium+uint64(n.index)<<20))
 }
 
 // cast gives the node its role: the first ones vote, then come spares,
@@ -222,7 +219,8 @@ type member struct {
 	timerAt  time.Duration // of the one timer event that counts, none if negative
 	flushing bool          // a flush event is under way
 	turn     uint64        // flushes of all lives
-	executed int           // entries up to now, of this life and those in the state that it began with
+	executed int           // entries in the state
+	reached  int           // entries executed in this life; more than executed while the machine has fallen back
 	shadow   *machine      // in worlds with two machines
 	shadowed int           // as executed, for shadow
 	stores   [2]store      // of machine and shadow
@@ -240,7 +238,7 @@ func (m *member) checks() *checks { return m.n.checks[m.index] }
 // open starts the group of a new life.
 func (m *member) open() error {
 	w := m.n.w
-	m.timerAt, m.flushing, m.executed, m.idle, m.lease = -1, false, 0, 0, 0
+	m.timerAt, m.flushing, m.executed, m.reached, m.idle, m.lease = -1, false, 0, 0, 0, 0
 	m.order = m.order[:0]
 	chance := stream(w.plan.Seed, streamGroup+uint64(m.n.index*w.plan.Groups+m.index)+uint64(m.n.life)<<20)
 	m.shadowed = 0
@@ -261,8 +259,12 @@ func (m *member) open() error {
 func (m *member) config(chance *rand.Rand) group.Config {
 	w := m.n.w
 	x := &w.plan.world
+	var siblings group.Siblings
+	if m.index == 0 && w.plan.Groups > 1 {
+		siblings = siblingsOf{m.n}
+	}
 	return group.Config{
-		Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: m.configured(), Following: m.n.following,
+		Siblings: siblings, Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: m.configured(), Following: m.n.following,
 		StateMachines: m.machines(chance), Rand: chance, PacketCRC: w.plan.crc,
 		BatchCountMax: w.plan.load.batchMax, BatchBytesMax: 512000, BatchDelay: w.plan.load.batchDelay,
 		ValueBytesMax: 10 << 20, Hazards: w.hazards,
@@ -282,10 +284,13 @@ func (m *member) machines(chance *rand.Rand) []sm.StateMachine {
 	}
 	m.machine = &machine{id: machineID, chance: chance, fails: fails, report: m.executes}
 	if !x.checkpoints {
-		return []sm.StateMachine{m.machine}
+		return []sm.StateMachine{m.shaped()}
 	}
 	c := m.checks()
-	list := []sm.StateMachine{m.durable(m.machine, 0, func() { m.executed = c.log.through(m.stores[0].at) })}
+	list := []sm.StateMachine{m.durable(m.machine, 0, func() {
+		m.executed = c.log.through(m.stores[0].at)
+		m.reached = m.executed
+	})}
 	if x.shadow {
 		m.shadow = &machine{id: shadowID, chance: chance, fails: fails, report: m.shadows}
 		list = append(list, m.durable(m.shadow, 1, func() { m.shadowed = c.shadow.through(m.stores[1].at) }))

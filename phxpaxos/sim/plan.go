@@ -107,6 +107,9 @@ type loadPlan struct {
 	executeFails int // per ten thousand executions that fail
 	batchMax     int
 	batchDelay   time.Duration
+	executeMany  bool // state machines take several entries at once
+	losses       int  // per ten thousand entries at which a state machine falls back to what it saved
+	saves        int  // per ten thousand ends of instances at which it saves
 }
 
 // bytesMax is more than any record of this load takes.
@@ -154,7 +157,9 @@ const (
 	streamGroup  // + node*groups + group + life<<20
 
 	streamWorld       = 1 << 60
-	streamCheckpoints = streamWorld + 1
+	streamMachine     = 1<<60 + 1
+	streamLoss        = 1 << 61 // + node*groups + group + life<<20
+	streamCheckpoints = 1<<60 + 2
 )
 
 func stream(seed uint64, n uint64) *rand.Rand {
@@ -203,8 +208,17 @@ func NewPlanOf(kind Kind, seed uint64, nodes, groups int) Plan {
 	}
 	p.Faults = drawFaults(r, &p)
 	p.any = kind == Any
+	p.drawMachines()
 	p.drawWorld(kind)
 	return p
+}
+
+// drawMachines draws what state machines are like, from a stream of chance of
+// its own.
+func (p *Plan) drawMachines() {
+	r := stream(p.Seed, streamMachine)
+	p.load.executeMany = r.IntN(2) == 0
+	p.load.losses, p.load.saves = pick(r, 0, 0, 20, 100), pick(r, 0, 100, 3000)
 }
 
 // drawFaults draws which kinds occur, how densely, and then each of them.

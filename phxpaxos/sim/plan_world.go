@@ -108,6 +108,7 @@ func (p *Plan) drawCheckpoints() {
 	x.every = [2]int{pick(r, 1, 4, 30), pick(r, 1, 10, 100)}
 	x.rotten = pick(r, 0, 0, 20)
 	x.cautious = r.IntN(2) == 0
+	p.load.losses, p.load.executeMany = 0, false // of machines without a checkpoint
 	if r.IntN(3) > 0 {
 		gap := pick(r, 2*time.Second, 10*time.Second)
 		for at := between(r, gap, 3*gap); at < p.Chaos; at += between(r, gap/2, 2*gap) {

@@ -16,7 +16,7 @@ func (m *member) read(op *operation, patience time.Duration) {
 	if w.trace != nil {
 		w.tracef(m.n.name, "is asked to read key %d in group %d as %d", op.key, m.index, op.id)
 	}
-	if w.plan.world.fence && m.leads() && w.randClient.IntN(2) == 0 {
+	if w.plan.world.fence && m.leads() && m.g.Level() && w.randClient.IntN(2) == 0 {
 		w.stats.LeaseReads++
 		op.member, op.from = m, w.now
 		m.answer(op, "lease read", from, m.g.Instance())
@@ -42,6 +42,11 @@ func (m *member) answer(op *operation, how string, from sight, point uint64) {
 		w.tracef(m.n.name, "%s %d of group %d ends: everything below %d, here is %d", how, op.id, m.index, point, m.g.Instance())
 	}
 	op.ended = true
+	if m.executed < m.reached { // a state machine that has fallen back answers nothing
+		w.stats.ReadsFailed++
+		op.over(false)
+		return
+	}
 	c.reads.ended(m.n.index, how, from, point, m.sees())
 	c.calls.read(op.clientIndex(), op.key, m.machine.registers[op.key], m.executed, op.from, w.now)
 	op.over(true)

@@ -24,6 +24,7 @@ var troubles = []trouble{
 	{"drift", func(p *Plan) { p.drift = 0 }},
 	{"jitter", func(p *Plan) { p.jitter = 0 }},
 	{"executefails", func(p *Plan) { p.load.executeFails = 0 }},
+	{"losses", func(p *Plan) { p.load.losses = 0 }},
 	{"cancel", func(p *Plan) { p.load.cancel = 0 }},
 	{"large", func(p *Plan) { p.load.large = 0 }},
 	{"burst", func(p *Plan) { p.load.burst = 1 }},

@@ -13,7 +13,7 @@ import (
 type Options struct {
 	Hazards paxos.Hazards // safety rules that are switched off
 	Trace   io.Writer     // where every step is written, or nil
-	Plain   bool          // a log storage of maps instead of the production one
+	Storage Storage       // the log storage of the nodes
 }
 
 // Result is what came out of a run.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	paxosevent "github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 )
 
@@ -41,10 +42,10 @@ func TestSeeds(t *testing.T) {
 }
 
 // TestTurnedBits: a bit that turns in a record on disk is found when the node
-// starts again, on the production storage and on the model. Bits of what lies
+// starts again, on both production storages and on the model. Bits of what lies
 // beside the records may turn without a consequence.
 func TestTurnedBits(t *testing.T) {
-	for _, o := range []Options{{}, {Plain: true}} {
+	for _, o := range []Options{{Storage: Original}, {Storage: Shared}, {Storage: Maps}} {
 		var sum Stats
 		for seed := uint64(1); seed <= 8; seed++ {
 			p := NewPlanOf(Static, seed, 3, 1)
@@ -89,7 +90,7 @@ func TestSameSeedSameRun(t *testing.T) {
 // TestSwitchedOffRules: the random runs notice as well when a safety rule is
 // missing, not only the scenarios that aim at it.
 func TestSwitchedOffRules(t *testing.T) {
-	for _, h := range []paxos.Hazards{{LearnLowersPromise: true}, {RepeatBatch: true}} {
+	for _, h := range []paxos.Hazards{{LearnLowersPromise: true}} {
 		found := false
 		for seed := uint64(1); seed <= 100 && !found; seed++ {
 			found = Run(NewPlanOf(Static, seed, 3, 1), Options{Hazards: h}).Violation != nil
@@ -97,6 +98,43 @@ func TestSwitchedOffRules(t *testing.T) {
 		if !found {
 			t.Errorf("100 seeds found nothing wrong with %+v", h)
 		}
+	}
+}
+
+// TestRepeatedBatches: hazard H5 shows with state machines of both shapes.
+func TestRepeatedBatches(t *testing.T) {
+	for _, many := range []bool{false, true} {
+		found, drawn := false, false
+		for seed := uint64(1); seed <= 100 && !found; seed++ {
+			p := NewPlanOf(Static, seed, 3, 1)
+			drawn = drawn || p.load.executeMany == many
+			p.load.executeMany = many
+			found = Run(p, Options{Hazards: paxos.Hazards{RepeatBatch: true}}).Violation != nil
+		}
+		if !found || !drawn {
+			t.Errorf("many at once %v: found %v, drawn %v", many, found, drawn)
+		}
+	}
+}
+
+// TestLostMemory: state machines that fall back get everything again, also
+// those that save nothing; the checks of the log compare every entry.
+func TestLostMemory(t *testing.T) {
+	for _, saves := range []int{0, 1000} {
+		var sum Stats
+		for seed := uint64(1); seed <= 8; seed++ {
+			p := NewPlanOf(Any, seed, 0, 0)
+			p.load.losses, p.load.saves, p.load.executeMany = 100, saves, seed%2 == 0
+			res := Run(p, Options{Storage: Maps})
+			if res.Violation != nil {
+				t.Errorf("seed %d, saves %d: %v", seed, saves, res.Violation)
+			}
+			sum.Add(&res.Stats)
+		}
+		if began, ended := sum.Kinds[paxosevent.RewindBegin], sum.Kinds[paxosevent.RewindEnd]; sum.Forgotten < 1000 || ended == 0 || began < ended {
+			t.Errorf("saves %d: %d losses of %d entries, %d rewinds began, %d ended", saves, sum.Losses, sum.Forgotten, began, ended)
+		}
+		t.Logf("saves %d: %d losses of %d entries", saves, sum.Losses, sum.Forgotten)
 	}
 }
 

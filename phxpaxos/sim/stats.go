@@ -35,6 +35,7 @@ type Stats struct {
 	Reads, ReadsFailed, LeaseReads           uint64 // without a place in the log
 	Checkpoints, Cleaned, Loaded, Wiped      uint64 // of state machines, of logs, from other nodes, of whole nodes
 	Blocks, Rotten                           uint64 // sent of checkpoints, and of these wrong
+	Losses, Forgotten                        uint64 // of a state machine's memory, and entries that went with it
 	Kinds                                    [256]uint64
 }
 
@@ -80,6 +81,8 @@ func (s *Stats) Add(o *Stats) {
 	s.Wiped += o.Wiped
 	s.Blocks += o.Blocks
 	s.Rotten += o.Rotten
+	s.Losses += o.Losses
+	s.Forgotten += o.Forgotten
 	for i := range s.Kinds {
 		s.Kinds[i] += o.Kinds[i]
 	}

@@ -47,14 +47,14 @@ type World struct {
 	randNet, randDisk, randClient, randSched, randFault *rand.Rand
 
 	nextID uint64 // of operations
-	plain  bool
+	kept   Storage
 	proof  proof
 }
 
 // newWorld builds the cluster of a plan, with nothing started.
 func newWorld(p Plan, o Options) *World {
 	w := &World{
-		plan: p, hazards: o.Hazards, trace: newTracer(o.Trace, p.total()), digest: digestStart, plain: o.Plain,
+		plan: p, hazards: o.Hazards, trace: newTracer(o.Trace, p.total()), digest: digestStart, kept: o.Storage.of(p.Seed),
 		randNet: stream(p.Seed, streamNet), randDisk: stream(p.Seed, streamDisk),
 		randClient: stream(p.Seed, streamClient), randSched: stream(p.Seed, streamSched),
 		randFault: stream(p.Seed, streamFault),

@@ -150,7 +150,7 @@ func TestDriftBeyondTheMargin(t *testing.T) {
 		for at := time.Second; at < p.Chaos; at += 2 * time.Second {
 			p.Faults = append(p.Faults, Fault{Kind: Partition, At: at, For: 1800 * time.Millisecond, X: 1 + int64(at/time.Second)%6})
 		}
-		return Run(p, Options{Plain: true}).Violation
+		return Run(p, Options{Storage: Maps}).Violation
 	}
 	found := 0
 	for seed := uint64(1); seed <= 20; seed++ {
@@ -177,9 +177,9 @@ func TestKinds(t *testing.T) {
 		for _, k := range []Kind{Static, Members, Masters, Both} {
 			p := NewPlanOf(k, seed, 3, 1)
 			p.Chaos = min(p.Chaos, 20*time.Second)
-			res := Run(p, Options{Plain: true})
+			res := Run(p, Options{Storage: Maps})
 			if res.Violation != nil {
-				t.Errorf("go run ./tools/sim %s -plain: %v", p.Arguments(), res.Violation)
+				t.Errorf("go run ./tools/sim %s -storage maps: %v", p.Arguments(), res.Violation)
 			}
 			sum.Add(&res.Stats)
 			if parsed, err := ParseKind(k.String()); err != nil || parsed != k {

@@ -31,7 +31,7 @@ type Entry struct {
 	Instance uint64 // its instance; the same on every node
 	Index    int    // its place among the values of the instance, from 0
 	Last     bool   // no further value of this instance follows for this state machine
-	Replay   bool   // executed while the node starts, from its own log
+	Replay   bool   // read from the node's own log, when it starts or after the state machine fell back
 	Value    []byte // what was proposed; must not be modified, valid until Execute returns
 }
 

@@ -45,7 +45,7 @@ var (
 type Put struct {
 	Group    int
 	Instance uint64
-	Data     []byte // not modified after the call; never empty
+	Data     []byte // valid until Write returns: who keeps it copies it; never empty
 	Sync     bool   // Write must not return before it is durable
 }
 

@@ -115,6 +115,14 @@ func (g *Gate) TryLock() bool {
 	return g.closed == nil && g.take()
 }
 
+// Load says how many callers hold a slot and how many wait for one, for those
+// who watch: both may have changed when it returns.
+func (g *Gate) Load() (holding, waiting int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return int(g.state.Load() & holders), g.queue.len
+}
+
 // takeFree is the fast way in.
 func (g *Gate) takeFree() bool {
 	for {

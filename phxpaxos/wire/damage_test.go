@@ -275,7 +275,7 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{"nothing", nil, ErrShort},
 		{"six bytes", make([]byte, 6), ErrShort},
-		{"header behind the end", with(good, 4, 0xff, 0xff), ErrShort},
+		{"header behind the end", with(good, 4, 0xff, 0xff), ErrHeader},
 		{"no room for the trailer", good[:17], ErrShort},
 		{"empty header", make([]byte, 7), ErrHeader},
 		{"no cluster id", packet("1000 1801 2001", "0801"), ErrHeader},

@@ -19,6 +19,7 @@ func FuzzOpen(f *testing.F) {
 		before := bytes.Clone(packet)
 		group, peeked := PeekGroup(packet)
 		p, err := Open(packet)
+		sender, parses := Sender(packet)
 		if err != nil {
 			wantOpen(t, err)
 			return
@@ -36,6 +37,9 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			wantBody(t, err)
 			return
+		}
+		if from := v.sender(); !parses || from != sender {
+			t.Fatalf("from %v, but Sender says %v %v", from, sender, parses)
 		}
 		for _, crc := range []bool{false, true} {
 			back, hasCRC, err := read(v.packet(crc))

@@ -10,18 +10,15 @@ import (
 // appendMessage appends m as a PaxosMsg with the fields of the table in
 // spec/protocol.md section 3.1, in ascending order.
 func appendMessage(dst []byte, m *paxos.Message) []byte {
-	dst = appendInt(dst, varint1, int32(m.Kind))
-	dst = appendUint(dst, varint2, m.Instance)
-	dst = appendUint(dst, varint3, uint64(m.From))
+	if m.Kind == paxos.Accept {
+		return appendAcceptBack(append(appendAcceptFront(dst, m), m.Value...), m)
+	}
+	dst = appendStart(dst, m)
 	switch m.Kind {
 	case paxos.Prepare:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 	case paxos.PrepareReply:
 		dst = appendPrepareReply(dst, m)
-	case paxos.Accept:
-		dst = appendUint(dst, varint4, m.Ballot.Number)
-		dst = appendBytes(dst, bytes6, m.Value)
-		dst = appendUint(dst, varint12, uint64(m.LastChecksum))
 	case paxos.AcceptReply:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 		if m.Rejected() {
@@ -47,6 +44,8 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 	case paxos.ReadReply, paxos.HistoryReply:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 		dst = appendUint(dst, varint10, m.Now)
+	case paxos.Digest:
+		dst = appendBytes(dst, bytes6, m.Value)
 	case paxos.Offer:
 		dst = appendUint(dst, varint10, m.Now)
 		dst = appendUint(dst, varint11, m.MinChosen)
@@ -56,6 +55,24 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 		}
 	}
 	return dst
+}
+
+// appendStart appends what every message has.
+func appendStart(dst []byte, m *paxos.Message) []byte {
+	dst = appendInt(dst, varint1, int32(m.Kind))
+	dst = appendUint(dst, varint2, m.Instance)
+	return appendUint(dst, varint3, uint64(m.From))
+}
+
+// appendAcceptFront appends an Accept up to the bytes of its value, and
+// appendAcceptBack what comes behind them.
+func appendAcceptFront(dst []byte, m *paxos.Message) []byte {
+	dst = appendUint(appendStart(dst, m), varint4, m.Ballot.Number)
+	return appendUint(dst, bytes6, uint64(len(m.Value)))
+}
+
+func appendAcceptBack(dst []byte, m *paxos.Message) []byte {
+	return appendUint(dst, varint12, uint64(m.LastChecksum))
 }
 
 // appendPrepareReply appends what a PrepareReply has beyond kind, instance and
@@ -189,6 +206,8 @@ func (w *paxosMsg) fill(m *paxos.Message) {
 		m.Ballot.Number = w.proposal
 	case paxos.ReadReply, paxos.HistoryReply:
 		m.Ballot.Number, m.Now = w.proposal, w.now
+	case paxos.Digest:
+		m.Value = w.value
 	case paxos.Offer:
 		m.Now, m.MinChosen = w.now, w.minChosen
 		m.HasVariables = w.hasVariables

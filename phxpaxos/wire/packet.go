@@ -119,7 +119,7 @@ func Open(packet []byte) (Packet, error) {
 	}
 	bodyAt := prefixSize + int(binary.LittleEndian.Uint16(packet[4:]))
 	if bodyAt > len(packet) {
-		return Packet{}, fmt.Errorf("%w: %d bytes, the header ends at %d", ErrShort, len(packet), bodyAt)
+		return Packet{}, fmt.Errorf("%w: it ends at %d, the packet has %d bytes", ErrHeader, bodyAt, len(packet))
 	}
 	h, err := decodeHeader(packet[prefixSize:bodyAt])
 	if err != nil {

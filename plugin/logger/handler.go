@@ -10,13 +10,12 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"time"
 	"unicode"
-
-	"github.com/golang/glog"
 )
 
-// Handler is a slog.Handler that writes to glog's files. All methods are safe
-// for concurrent use.
+// Handler is a slog.Handler that writes glog's files. All methods are safe for
+// concurrent use.
 type Handler struct {
 	level slog.Leveler
 	out   *output
@@ -25,10 +24,28 @@ type Handler struct {
 
 // output is shared by a handler and all that were derived from it.
 type output struct {
-	info, warning, err io.Writer // glog's files of a severity
+	sink sink
 
 	mu   sync.Mutex // guards text between rendering and copying
 	text bytes.Buffer
+}
+
+// severity is glog's: the index of its name in severities.
+type severity int
+
+const (
+	info severity = iota
+	warning
+	failure
+)
+
+// sink takes whole lines. Its methods are safe for concurrent use.
+type sink interface {
+	// write writes a line without its end. pc is the place that it comes from,
+	// or 0; it must not keep text.
+	write(s severity, at time.Time, pc uintptr, text []byte) error
+	flush() error
+	close() error
 }
 
 var _ interface {
@@ -36,13 +53,9 @@ var _ interface {
 	io.Closer
 } = (*Handler)(nil)
 
-func newHandler(level slog.Leveler) *Handler {
-	out := &output{
-		info:    glog.NewStandardLogger("INFO").Writer(),
-		warning: glog.NewStandardLogger("WARNING").Writer(),
-		err:     glog.NewStandardLogger("ERROR").Writer(),
-	}
-	// Level and message are written by glog and by Handle; text is only for
+func newHandler(level slog.Leveler, sink sink) *Handler {
+	out := &output{sink: sink}
+	// Level and message are written by the sink and by Handle; text is only for
 	// what a caller adds. The standard handler does it, with groups, values
 	// that log themselves and quoting.
 	attrs := slog.NewTextHandler(&out.text, &slog.HandlerOptions{
@@ -74,13 +87,11 @@ func (h *Handler) Enabled(_ context.Context, level slog.Level) bool {
 // attributes as key=value. It may block on the disk.
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	var line bytes.Buffer
-	line.WriteString(position(r.PC))
 	line.WriteString(message(r.Message))
 	if err := h.writeAttrs(ctx, r, &line); err != nil {
 		return fmt.Errorf("render the attributes of a log record: %w", err)
 	}
-	_, err := h.severity(r.Level).Write(line.Bytes())
-	return err
+	return h.out.sink.write(severityOf(r.Level), r.Time, r.PC, line.Bytes())
 }
 
 // writeAttrs appends the record's attributes, and those of the handler, to line.
@@ -103,30 +114,28 @@ func (h *Handler) writeAttrs(ctx context.Context, r slog.Record, line *bytes.Buf
 	return nil
 }
 
-// severity maps a level to glog's severity; glog has none below INFO.
-func (h *Handler) severity(level slog.Level) io.Writer {
+// severityOf maps a level to glog's severity; glog has none below INFO.
+func severityOf(level slog.Level) severity {
 	switch {
 	case level >= slog.LevelError:
-		return h.out.err
+		return failure
 	case level >= slog.LevelWarn:
-		return h.out.warning
+		return warning
 	default:
-		return h.out.info
+		return info
 	}
 }
 
-// position is the place in the source as glog's bridge from the standard log
-// takes it apart again. That bridge is the one way to give glog a position
-// that is not a fixed number of calls away.
+// position is the place of a program counter, as "file:line".
 func position(pc uintptr) string {
 	if pc == 0 {
-		return "???:1: "
+		return "???:1"
 	}
 	frame, _ := runtime.CallersFrames([]uintptr{pc}).Next()
 	if frame.File == "" {
-		return "???:1: "
+		return "???:1"
 	}
-	return filepath.Base(frame.File) + ":" + strconv.Itoa(frame.Line) + ": "
+	return filepath.Base(frame.File) + ":" + strconv.Itoa(frame.Line)
 }
 
 // message quotes a message that could be mistaken for more than one line.
@@ -149,12 +158,10 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 	return &Handler{level: h.level, out: h.out, attrs: h.attrs.WithGroup(name)}
 }
 
-// Flush writes out what glog has buffered. It blocks on the disk.
-func (h *Handler) Flush() { glog.Flush() }
+// Flush writes out what is buffered. It blocks on the disk.
+func (h *Handler) Flush() error { return h.out.sink.flush() }
 
-// Close is Flush, for the end of the program. The handler stays usable, since
-// glog's files cannot be closed. The error is always nil.
-func (h *Handler) Close() error {
-	glog.Flush()
-	return nil
-}
+// Close writes out what is buffered and, if the files are the handler's own,
+// closes them; records that come later are then refused. glog's cannot be
+// closed: a handler of New stays usable. It blocks on the disk.
+func (h *Handler) Close() error { return h.out.sink.close() }

@@ -19,8 +19,8 @@ var ErrConfigured = errors.New("glog writes to another directory already")
 
 // Options say where and what a Handler writes.
 type Options struct {
-	// Module names the links to the newest files, such as Module.INFO. Empty
-	// means the name of the program.
+	// Module names the links to the newest files, such as Module.INFO, and with
+	// Open the files themselves. Empty means the name of the program.
 	Module string
 	// Dir is the directory of the files. It is created if it is missing, with
 	// its parents. It must not be empty.
@@ -41,23 +41,9 @@ var configuring sync.Mutex
 // created. It blocks on the disk and is safe for concurrent use, but not while
 // something else changes glog's flags.
 func New(o Options) (*Handler, error) {
-	if o.Dir == "" {
-		return nil, errors.New("logger: Dir is empty, must name a directory")
-	}
-	if o.Module == "" {
-		o.Module = program()
-	}
-	if strings.ContainsAny(o.Module, "/\\\x00") {
-		return nil, fmt.Errorf("logger: Module is %q, must not contain a slash", o.Module)
-	}
-	if o.Level == nil {
-		o.Level = slog.LevelInfo
-	}
-	// An absolute path, since files made later must not follow the working
-	// directory of the process.
-	dir, err := filepath.Abs(o.Dir)
+	dir, err := o.prepare()
 	if err != nil {
-		return nil, fmt.Errorf("logger: Dir is %q: %w", o.Dir, err)
+		return nil, err
 	}
 	configuring.Lock()
 	defer configuring.Unlock()
@@ -67,7 +53,29 @@ func New(o Options) (*Handler, error) {
 	if err := link(dir, o.Module); err != nil {
 		return nil, err
 	}
-	return newHandler(o.Level), nil
+	return newHandler(o.Level, glogSink()), nil
+}
+
+// prepare checks the options, fills in what was left out and returns the
+// absolute path of Dir: files made later must not follow the working directory
+// of the process.
+func (o *Options) prepare() (dir string, err error) {
+	if o.Dir == "" {
+		return "", errors.New("logger: Dir is empty, must name a directory")
+	}
+	if o.Module == "" {
+		o.Module = program()
+	}
+	if strings.ContainsAny(o.Module, "/\\\x00") {
+		return "", fmt.Errorf("logger: Module is %q, must not contain a slash", o.Module)
+	}
+	if o.Level == nil {
+		o.Level = slog.LevelInfo
+	}
+	if dir, err = filepath.Abs(o.Dir); err != nil {
+		return "", fmt.Errorf("logger: Dir is %q: %w", o.Dir, err)
+	}
+	return dir, nil
 }
 
 // configure makes glog write to dir, or says why it does not.

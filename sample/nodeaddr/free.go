@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
@@ -18,9 +19,10 @@ const (
 )
 
 // Free returns n different addresses on 127.0.0.1 whose ports nobody used a
-// moment ago, neither for TCP nor for UDP. It is for demonstrations and tests:
-// another program may take one before the caller does.
-func Free(n int) ([]nodeid.ID, error) {
+// moment ago, neither for TCP nor for UDP. With an offset, the ports that lie
+// so much higher are free as well. It is for demonstrations and tests: another
+// program may take one before the caller does.
+func Free(n int, offset ...uint16) ([]nodeid.ID, error) {
 	const triesPerPort = 1000
 	ids := make([]nodeid.ID, 0, n)
 	taken := make(map[uint16]bool, n)
@@ -28,22 +30,39 @@ func Free(n int) ([]nodeid.ID, error) {
 		if len(ids) == n {
 			return ids, nil
 		}
-		port := uint16(freePortMin + rand.IntN(freePortMax-freePortMin))
-		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
-		if taken[port] || !free(addr) {
+		port := uint16(freePortMin + rand.IntN(freePortMax-freePortMin-highest(offset)))
+		if taken[port] || !free(local(port)) {
 			continue
 		}
-		id, err := nodeid.FromAddrPort(addr)
+		if slices.ContainsFunc(offset, func(more uint16) bool { return taken[port+more] || !free(local(port+more)) }) {
+			continue
+		}
+		id, err := nodeid.FromAddrPort(local(port))
 		if err != nil {
 			return nil, err
 		}
 		taken[port] = true
+		for _, more := range offset {
+			taken[port+more] = true
+		}
 		ids = append(ids, id)
 	}
 	if len(ids) == n {
 		return ids, nil
 	}
 	return nil, fmt.Errorf("found %d free ports on 127.0.0.1, want %d", len(ids), n)
+}
+
+func local(port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
+}
+
+// highest is the largest offset, 0 if there is none.
+func highest(offset []uint16) int {
+	if len(offset) == 0 {
+		return 0
+	}
+	return int(slices.Max(offset))
 }
 
 // free reports whether an address can be listened at by TCP and by UDP.

@@ -2,6 +2,7 @@ package nodeaddr_test
 
 import (
 	"net"
+	"net/netip"
 	"testing"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
@@ -25,6 +26,21 @@ func TestFreeAddressesAreDifferentAndUsable(t *testing.T) {
 		t.Fatalf("the address is not free: %v", err)
 	}
 	l.Close()
+}
+
+func TestFreeWithOffset(t *testing.T) {
+	ids, err := nodeaddr.Free(5, 10000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		addr := id.AddrPort()
+		l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr.Addr(), addr.Port()+10000)))
+		if err != nil {
+			t.Fatalf("%v + 10000 is not free: %v", id, err)
+		}
+		l.Close()
+	}
 }
 
 func TestListReadsBack(t *testing.T) {

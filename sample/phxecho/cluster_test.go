@@ -21,9 +21,10 @@ import (
 // machines that run tests are slow, and a test that passes never waits for it.
 const soon = 60 * time.Second
 
-// binary is the program under test, built once for all tests.
+// binary is the program under test, built once for all tests, with the program
+// of its state machine beside it.
 var binary = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "build", "-o", filepath.Join(binaryDir, "phxecho"), ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", binaryDir+"/", ".", "../phxecho_sm").CombinedOutput()
 	if err != nil {
 		return "", errors.New("go build: " + string(out))
 	}
@@ -50,6 +51,7 @@ type cluster struct {
 	ids   []nodeid.ID
 	nodes []*process.Process // the last process of each node
 	past  []string           // what earlier processes of each node printed
+	args  []string           // further arguments of all nodes
 }
 
 func newCluster(t *testing.T, size int) *cluster {
@@ -70,7 +72,7 @@ func (c *cluster) start(i int) {
 	if old := c.nodes[i-1]; old != nil {
 		c.past[i-1] += old.Stdout()
 	}
-	c.nodes[i-1] = launch(c.t, c.dir, c.ids[i-1].String(), nodeaddr.List(c.ids))
+	c.nodes[i-1] = launch(c.t, c.dir, append(c.args, c.ids[i-1].String(), nodeaddr.List(c.ids))...)
 	c.shows(i, prompt)
 }
 

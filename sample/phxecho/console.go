@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/sample/phxecho/echo"
 )
 
 // console is the only writer of stdout. The prompt and the state machine run
@@ -33,7 +34,7 @@ func (c *console) print(text string) {
 // starting are held back until behind it, so that a reader of the output can
 // tell the two apart.
 func (c *console) executed(e sm.Entry) {
-	line := fmt.Sprintf("[SM Execute] ok, smid %d instanceid %d value %s\n", machineID, e.Instance, untilNUL(e.Value))
+	line := fmt.Sprintf("[SM Execute] ok, smid %d instanceid %d value %s\n", echo.ID, e.Instance, untilNUL(e.Value))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.started && !e.Replay {

@@ -88,6 +88,13 @@ func TestStorageThatCannotBeUsed(t *testing.T) {
 	refused(t, c.dir, "get logger_google fail, ret -1\n", "-log_dir", "-log_dir", file, "-storage_dir", "s", me, me)
 }
 
+func TestStateMachineThatDoesNotStart(t *testing.T) {
+	c := newCluster(t, 1)
+	me := c.ids[0].String()
+	refused(t, c.dir, "load state machine fail, ret -1\n", "no/such/program", "-sm", "no/such/program", me, me)
+	refused(t, c.dir, "load state machine fail, ret -1\n", "did not start as a state machine", "-sm", "/bin/true", me, me)
+}
+
 func TestPortThatIsTaken(t *testing.T) {
 	c := newCluster(t, 1)
 	me := c.ids[0].String()

@@ -9,7 +9,9 @@ import (
 	"syscall"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
 )
 
 // explain says in one line why a node did not start and what can be done.
@@ -22,8 +24,8 @@ func explain(err error, o options) string {
 		advice = fmt.Sprintf("%s is not a directory: move it away, or choose another -storage_dir", o.logPath())
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		advice = fmt.Sprintf("%s is not an address of this machine: correct the first argument", o.me.AddrPort().Addr())
-	case errors.Is(err, phxpaxos.ErrNetwork):
-		// The network's own text says what to do.
+	case errors.Is(err, phxpaxos.ErrNetwork), errors.Is(err, tlsflags.ErrFlags), errors.Is(err, network.ErrConfig):
+		// Their own text says what to do.
 	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
 		advice = fmt.Sprintf("%s cannot be used: give this user the right to write there, or choose another -storage_dir", o.logPath())
 	case errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrNotExist):

@@ -96,7 +96,16 @@ func cutBanners(printed string) (rest string, replayed []int) {
 // original: values typed at all nodes, crashes with and without a majority
 // left, restarts, and the end of the input.
 func TestClusterPrintsWhatTheOriginalPrinted(t *testing.T) {
+	for name, args := range map[string][]string{
+		"one program": nil, "state machines in programs of their own": {"-sm", filepath.Join(binaryDir, "phxecho_sm")},
+	} {
+		t.Run(name, func(t *testing.T) { playOriginal(t, args) })
+	}
+}
+
+func playOriginal(t *testing.T, args []string) {
 	c := newCluster(t, 3)
+	c.args = args
 	for i := 1; i <= 3; i++ {
 		c.start(i)
 	}

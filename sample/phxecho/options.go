@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
+	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
 )
 
 // options is what the command line says.
@@ -18,6 +20,9 @@ type options struct {
 	nodes      []nodeid.ID
 	logDir     string
 	storageDir string
+	tls        *tlsflags.Flags
+	machine    string // the program of the state machine, "" if it is this one
+	monitor    monitor.Flags
 }
 
 // logPath is where this node keeps its data. The name is the original's, so
@@ -43,8 +48,14 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, exit int, ok
 	flags.SetOutput(io.Discard) // errors are reported below, once
 	flags.StringVar(&o.logDir, "log_dir", "./log", "`directory` of the log files, created if missing")
 	flags.StringVar(&o.storageDir, "storage_dir", ".", "`directory` that holds the data directory logpath_<ip>_<port>")
+	o.monitor.Register(flags)
+	o.tls = tlsflags.Register(flags)
 
+	flags.StringVar(&o.machine, "sm", "", "`program` of the state machine, such as phxecho_sm; without it the state machine is part of this one")
 	words, err := parseInterleaved(flags, args)
+	if err == nil {
+		err = o.tls.Validate()
+	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		writeUsage(stdout, program)

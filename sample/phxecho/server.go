@@ -9,8 +9,10 @@ import (
 	"os"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/sample/phxecho/echo"
 )
 
 const prompt = "\nplease input: <echo req value>\n"
@@ -31,17 +33,41 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 		return exitFail
 	}
 	defer logs.Close()
-	node, err := phxpaxos.Run(phxpaxos.Options{
-		LogStoragePath: o.logPath(),
-		MyNode:         o.me,
-		Nodes:          o.nodes,
-		StateMachines:  []sm.StateMachine{&machine{out}},
-		Logger:         slog.New(logs),
-	})
+	mon, err := o.monitor.Start(stderr)
+	if err != nil {
+		warn("%v", err)
+		return exitFail
+	}
+	defer mon.Close()
+	logger := slog.New(logs)
+	m, end, err := openMachine(o.machine, out, logger)
+	if err != nil {
+		out.print(fmt.Sprintf("load state machine fail, ret %d\n", phxpaxos.Code(err)))
+		warn("%v; correct the path behind -sm", err)
+		return exitFail
+	}
+	defer end.Close()
+	net, err := o.tls.Network(network.Config{Me: o.me, Logger: logger}) // reports to the node
+	var node *phxpaxos.Node
+	if err == nil {
+		node, err = phxpaxos.Run(phxpaxos.Options{
+			LogStoragePath: o.logPath(),
+			LogLayout:      phxpaxos.LayoutOriginal, // the original's programs may open it
+			MyNode:         o.me,
+			Nodes:          o.nodes,
+			Network:        net,
+			StateMachines:  []sm.StateMachine{m},
+			Logger:         logger,
+			Observer:       mon.Observer(),
+		})
+	}
 	if err != nil {
 		out.print(fmt.Sprintf("run paxos fail, ret %d\n", phxpaxos.Code(err)))
 		warn("%s", explain(err, o))
 		return exitFail
+	}
+	if err := mon.Watch(node); err != nil {
+		warn("%v", err)
 	}
 	out.start("run paxos ok\n" + banner(o.me) + prompt)
 
@@ -75,7 +101,7 @@ func converse(ctx context.Context, node *phxpaxos.Node, stdin io.Reader, out *co
 		if err != nil {
 			return fmt.Errorf("reading the input: %w", err)
 		}
-		result, err := node.Propose(ctx, 0, machineID, value)
+		result, err := node.Propose(ctx, 0, echo.ID, value)
 		switch {
 		case ctx.Err() != nil && err != nil:
 			return nil

@@ -18,6 +18,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/sample/phxecho/echo"
 )
 
 func TestMachineAnswersWithACopyOfTheValue(t *testing.T) {
@@ -25,7 +26,7 @@ func TestMachineAnswersWithACopyOfTheValue(t *testing.T) {
 	c := newConsole(&out)
 	c.start("")
 	value := []byte("hello")
-	result, err := (&machine{c}).Execute(sm.Entry{Instance: 7, Value: value})
+	result, err := machine{echo.Machine{}, c}.Execute(sm.Entry{Instance: 7, Value: value})
 	if err != nil {
 		t.Fatal(err)
 	}

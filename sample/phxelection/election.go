@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 )
 
 // lease is for how long a master is elected.
@@ -24,21 +27,20 @@ func serve(ctx context.Context, o options, out *console, stderr io.Writer) int {
 		warn("%s", explain(err, o))
 		return exitFail
 	}
-	node, err := phxpaxos.Run(phxpaxos.Options{
-		LogStoragePath:           o.logPath(),
-		MyNode:                   o.me,
-		Nodes:                    o.nodes,
-		UseMaster:                true,
-		MasterLease:              lease,
-		ChangeValueBeforePropose: true,
-		MasterChanged: func(group int, node nodeid.ID, version uint64) {
-			out.event(changeLine(group, node, version))
-		},
-	})
+	mon, err := o.monitor.Start(stderr)
+	if err != nil {
+		warn("%v", err)
+		return exitFail
+	}
+	defer mon.Close()
+	node, err := open(o, out, mon, stderr)
 	if err != nil {
 		out.print(fmt.Sprintf("run paxos fail, ret %d\n", phxpaxos.Code(err)))
 		warn("%s", explain(err, o))
 		return exitFail
+	}
+	if err := mon.Watch(node); err != nil {
+		warn("%v", err)
 	}
 	out.start("run paxos ok\n")
 	err = report(ctx, node, out)
@@ -51,6 +53,30 @@ func serve(ctx context.Context, o options, out *console, stderr io.Writer) int {
 		return exitFail
 	}
 	return exitOK
+}
+
+// open starts the node. What its network has to say, refusals above all, goes
+// to stderr.
+func open(o options, out *console, mon *monitor.Monitor, stderr io.Writer) (*phxpaxos.Node, error) {
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	net, err := o.tls.Network(network.Config{Me: o.me, Logger: log}) // reports to the node
+	if err != nil {
+		return nil, err
+	}
+	return phxpaxos.Run(phxpaxos.Options{
+		LogStoragePath:           o.logPath(),
+		LogLayout:                phxpaxos.LayoutOriginal, // the original's programs may open it
+		MyNode:                   o.me,
+		Nodes:                    o.nodes,
+		Network:                  net,
+		UseMaster:                true,
+		Observer:                 mon.Observer(),
+		MasterLease:              lease,
+		ChangeValueBeforePropose: true,
+		MasterChanged: func(group int, node nodeid.ID, version uint64) {
+			out.event(changeLine(group, node, version))
+		},
+	})
 }
 
 // report prints the master every second until ctx is cancelled, which is no

@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
+	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
 )
 
 // options is what the command line says.
@@ -17,6 +19,8 @@ type options struct {
 	me         nodeid.ID
 	nodes      []nodeid.ID
 	storageDir string
+	tls        *tlsflags.Flags
+	monitor    monitor.Flags
 }
 
 // logPath is where this node keeps its data. The name is the original's, so
@@ -41,8 +45,13 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, exit int, ok
 	flags := flag.NewFlagSet(program, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are reported below, once
 	flags.StringVar(&o.storageDir, "storage_dir", ".", "`directory` that holds the data directory logpath_<ip>_<port>")
+	o.monitor.Register(flags)
+	o.tls = tlsflags.Register(flags)
 
 	words, err := parseInterleaved(flags, args)
+	if err == nil {
+		err = o.tls.Validate()
+	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		writeUsage(stdout, program)

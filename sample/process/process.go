@@ -14,7 +14,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
+	"time"
 )
 
 // ErrEnded is matched by errors of Wait about a program that has ended without
@@ -157,3 +159,30 @@ func (o output) Write(b []byte) (int, error) {
 	o.p.changed = make(chan struct{})
 	return len(b), nil
 }
+
+// StartServer starts a program and waits until its output shows that it
+// listens. Whoever looks for a free port takes it for a moment: a program that
+// ends because its address is in use is started again until ctx ends.
+func StartServer(ctx context.Context, listens func(stdout string) bool, dir, path string, args ...string) (*Process, error) {
+	for {
+		p, err := Start(dir, path, args...)
+		if err != nil {
+			return nil, err
+		}
+		if err = p.Wait(ctx, listens); err == nil {
+			return p, nil
+		}
+		p.Kill()
+		if !errors.Is(err, ErrEnded) || !strings.Contains(p.Stderr(), "in use") {
+			return nil, fmt.Errorf("%s does not listen: %w", path, err)
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s does not listen: %w", path, err)
+		}
+	}
+}
+
+// again is how long StartServer waits for an address.
+const again = 100 * time.Millisecond

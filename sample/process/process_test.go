@@ -74,3 +74,20 @@ func TestStartOfNothing(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestStartServerWaitsForAnAddress(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	listens := func(out string) bool { return out == "listening\n" }
+	// It fails twice as a server does whose address is taken.
+	script := `echo x >> tries; [ $(wc -l < tries) -gt 2 ] || { echo "address already in use" >&2; exit 1; }; echo listening; exec cat`
+	p, err := process.StartServer(ctx, listens, dir, "sh", "-c", script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Kill()
+	if _, err := process.StartServer(ctx, listens, dir, "sh", "-c", "echo damaged >&2; exit 1"); !errors.Is(err, process.ErrEnded) {
+		t.Errorf("a program that fails otherwise: %v", err)
+	}
+}

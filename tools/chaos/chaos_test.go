@@ -39,7 +39,7 @@ func play(t *testing.T, o options) string {
 }
 
 func TestClusterSurvivesKills(t *testing.T) {
-	out := play(t, options{Rounds: 6, Nodes: 3, Clients: 6, Groups: 2, Seed: 1, RoundTime: 700 * time.Millisecond})
+	out := play(t, options{Layout: "mixed", Rounds: 6, Nodes: 3, Clients: 6, Groups: 2, Seed: 1, RoundTime: 700 * time.Millisecond})
 	for _, want := range []string{"6 rounds", "no violation"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("summary lacks %q:\n%s", want, out)

@@ -73,7 +73,7 @@ func (c *cluster) launch(i int) error {
 	}
 	defer log.Close()
 	set := setup{
-		Me: i, Nodes: c.ids, Life: c.lives[i], Dir: dir,
+		Me: i, Nodes: c.ids, Life: c.lives[i], Dir: dir, Layout: c.o.layout(i),
 		Clients: c.o.Clients, Groups: c.o.Groups, Tap: c.o.Garbage > 0,
 	}
 	if i%2 == 1 {

@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
 
@@ -18,6 +19,7 @@ type setup struct {
 	Nodes    []nodeid.ID
 	Life     uint32 // how often this node was started before
 	Dir      string
+	Layout   phxpaxos.LogLayout
 	Clients  int
 	Groups   int
 	Attempts int  // Options.ProposeAttempts

@@ -102,6 +102,7 @@ func nodeOptions(set setup, r *reporter, counts *counter) (phxpaxos.Options, err
 		MyNode:             set.Nodes[set.Me],
 		Nodes:              set.Nodes,
 		LogStoragePath:     set.Dir,
+		LogLayout:          set.Layout,
 		UDPMaxSize:         udpMaxSize,
 		GroupCount:         set.Groups,
 		GroupStateMachines: machines,

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 )
 
 // options is what the command line says.
@@ -17,6 +19,7 @@ type options struct {
 	Dir       string // "" for a temporary one
 	RoundTime time.Duration
 	Garbage   time.Duration // 0 for none
+	Layout    string        // of the logs: mixed, original or shared
 }
 
 // clientsTotal is the default load: fewer clients leave the places where
@@ -35,6 +38,7 @@ func parseArgs(args []string, output io.Writer) (options, error) {
 	flags.StringVar(&o.Dir, "dir", "", "empty `directory` for logs, kept; default a temporary one, kept after a violation")
 	flags.DurationVar(&o.RoundTime, "round-time", 2*time.Second, "how long a round takes")
 	flags.DurationVar(&o.Garbage, "garbage", 0, "first throw garbage at the nodes for this `time`")
+	flags.StringVar(&o.Layout, "layout", "mixed", "how the logs lie on disk: `original`, shared, or mixed, which alternates from node to node")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -45,6 +49,14 @@ func parseArgs(args []string, output io.Writer) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	return o, o.validate()
+}
+
+// layout is how the log of a node lies.
+func (o options) layout(node int) phxpaxos.LogLayout {
+	if o.Layout == "original" || o.Layout == "mixed" && node%2 == 1 {
+		return phxpaxos.LayoutOriginal
+	}
+	return phxpaxos.LayoutShared
 }
 
 func (o options) validate() error {
@@ -61,6 +73,8 @@ func (o options) validate() error {
 		return fmt.Errorf("-clients is %d, must be at least -groups, %d, so that every group has load", o.Clients, o.Groups)
 	case o.RoundTime < 100*time.Millisecond || o.RoundTime > time.Hour:
 		return fmt.Errorf("-round-time is %v, must be in 100ms..1h", o.RoundTime)
+	case o.Layout != "mixed" && o.Layout != "original" && o.Layout != "shared":
+		return fmt.Errorf("-layout is %q, must be mixed, original or shared", o.Layout)
 	case o.Garbage < 0:
 		return fmt.Errorf("-garbage is %v, must be 0 or more", o.Garbage)
 	}

@@ -9,13 +9,13 @@ import (
 
 func TestDemoComesTrueAndLeavesNothing(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds a program and starts three processes of it")
+		t.Skip("builds programs and starts three servers")
 	}
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	ctx, cancel := context.WithTimeout(t.Context(), atMost)
 	defer cancel()
-	if err := show(ctx, "", true); err != nil {
+	if err := show(ctx, ""); err != nil {
 		t.Fatal(err)
 	}
 	left, err := filepath.Glob(filepath.Join(temp, "phxpaxos-demo*"))
@@ -25,11 +25,13 @@ func TestDemoComesTrueAndLeavesNothing(t *testing.T) {
 }
 
 func TestDemoOfABrokenProgramFails(t *testing.T) {
-	broken := filepath.Join(t.TempDir(), "broken")
-	if err := os.WriteFile(broken, []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil {
-		t.Fatal(err)
+	bin := t.TempDir()
+	for _, name := range []string{server, tools} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := show(t.Context(), broken, false); err == nil {
+	if err := show(t.Context(), bin); err == nil {
 		t.Error("no error")
 	}
 }

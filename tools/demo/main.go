@@ -1,12 +1,13 @@
-// Demo shows phxpaxos at work: it builds phxecho, starts a cluster of three
-// nodes on this machine, types at them, breaks one, and shows that all of them
-// executed the same values in the same order.
+// Demo shows phxpaxos at work by its key-value store: it builds server and
+// client, starts three servers on this machine, walks through the commands at
+// each of them, kills the one that is master, and shows that writes go on and
+// that it catches up when it is back.
 //
 //	go run ./tools/demo
 //
-// It takes a few seconds, uses free ports on 127.0.0.1 and a temporary
-// directory, and leaves nothing behind. With -v it shows all that the nodes
-// print. The exit code is 0 if everything it shows came true.
+// It takes about ten seconds, uses free ports on 127.0.0.1 and a temporary
+// directory, and leaves nothing behind. Every step says what it shows and is
+// checked: the exit code is 0 if everything came true.
 package main
 
 import (
@@ -24,11 +25,15 @@ import (
 // atMost bounds the whole demonstration on a slow machine.
 const atMost = 2 * time.Minute
 
-const echo = "github.com/phxpaxos/phxpaxos-go/sample/phxecho"
+// The programs that are shown.
+const (
+	samples = "github.com/phxpaxos/phxpaxos-go/sample/phxkv/"
+	server  = "phxkv_grpcserver"
+	tools   = "phxkv_client_tools"
+)
 
 func main() {
-	binary := flag.String("phxecho", "", "the program to show; default: build it")
-	verbose := flag.Bool("v", false, "show all that the nodes print")
+	bin := flag.String("bin", "", "`directory` of the programs to show; default: build them")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "demo: unexpected argument %q\n", flag.Arg(0))
@@ -37,7 +42,7 @@ func main() {
 	// A reader that goes away, as head does, must not keep us from clearing up.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 	ctx, cancel := context.WithTimeout(ctx, atMost)
-	err := show(ctx, *binary, *verbose)
+	err := show(ctx, *bin)
 	cancel()
 	stop()
 	if err != nil {
@@ -46,24 +51,25 @@ func main() {
 	}
 }
 
-// show prepares a directory and the program, and plays.
-func show(ctx context.Context, binary string, verbose bool) error {
-	began := time.Now()
+// show prepares a directory and the programs, and plays.
+func show(ctx context.Context, bin string) error {
 	dir, err := os.MkdirTemp("", "phxpaxos-demo")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if binary == "" {
-		binary = filepath.Join(dir, "phxecho")
-		step("building phxecho")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, echo).CombinedOutput(); err != nil {
+	if bin == "" {
+		bin = dir
+		step("building %s and %s", server, tools)
+		out, err := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), samples+server, samples+tools).CombinedOutput()
+		if err != nil {
 			return fmt.Errorf("go build: %w\n%s", err, out)
 		}
-	} else if binary, err = filepath.Abs(binary); err != nil {
+	} else if bin, err = filepath.Abs(bin); err != nil {
 		return err
 	}
-	s, err := newStage(ctx, dir, binary, verbose)
+	began := time.Now()
+	s, err := newStage(ctx, dir, bin)
 	if err != nil {
 		return err
 	}
@@ -71,7 +77,7 @@ func show(ctx context.Context, binary string, verbose bool) error {
 	if err := s.play(); err != nil {
 		return err
 	}
-	fmt.Printf("\ndone in %.1f s; the nodes are closed and %s is removed\n", time.Since(began).Seconds(), dir)
+	fmt.Printf("\ndone in %.1f s; the servers are closed and %s is removed\n", time.Since(began).Seconds(), dir)
 	return nil
 }
 

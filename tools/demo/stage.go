@@ -2,40 +2,57 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
+	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
 	"github.com/phxpaxos/phxpaxos-go/sample/process"
 )
 
-const size = 3
+const (
+	size = 3
+	// lease is short, so that nobody waits long for a master that was killed.
+	lease = 2 * time.Second
+	key   = "key_hello"
+)
 
 // stage is the cluster that is shown.
 type stage struct {
 	ctx     context.Context
 	dir     string
-	binary  string
-	verbose bool
+	bin     string
 	ids     []nodeid.ID
-	nodes   [size]*process.Process
-	values  []string // what was typed, in the order of the answers
+	grpc    []string // addresses of the servers
+	servers [size]*process.Process
 }
 
-func newStage(ctx context.Context, dir, binary string, verbose bool) (*stage, error) {
-	ids, err := nodeaddr.Free(size)
+func newStage(ctx context.Context, dir, bin string) (*stage, error) {
+	const redirectRule = 10000 // the gRPC port is so much above the paxos port
+	ids, err := nodeaddr.Free(size, redirectRule)
 	if err != nil {
 		return nil, err
 	}
-	return &stage{ctx: ctx, dir: dir, binary: binary, verbose: verbose, ids: ids}, nil
+	s := &stage{ctx: ctx, dir: dir, bin: bin, ids: ids}
+	for _, id := range ids {
+		address, err := phxkv.GRPCAddress(id)
+		if err != nil {
+			return nil, err
+		}
+		s.grpc = append(s.grpc, address.String())
+	}
+	return s, nil
 }
 
 // clear ends whatever runs.
 func (s *stage) clear() {
-	for _, p := range s.nodes {
+	for _, p := range s.servers {
 		if p != nil {
 			p.Kill()
 		}
@@ -44,137 +61,190 @@ func (s *stage) clear() {
 
 // play shows everything.
 func (s *stage) play() error {
-	for _, scene := range []func() error{s.begin, s.type3, s.breakOne, s.bringBack, s.compare, s.end} {
-		if err := scene(); err != nil {
-			return err
-		}
+	if err := s.begin(); err != nil {
+		return err
 	}
-	return nil
+	if err := s.walk(); err != nil {
+		return err
+	}
+	master, err := s.master()
+	if err != nil {
+		return err
+	}
+	if err := s.killed(master); err != nil {
+		return err
+	}
+	if err := s.back(master); err != nil {
+		return err
+	}
+	return s.end()
 }
 
 func (s *stage) begin() error {
-	step("starting three nodes, one process each; any two of them are a majority")
+	step("starting three servers; any two of them are a majority")
 	for i := range size {
 		if err := s.start(i); err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err := s.until("a master", 0, func(out string) bool { return !strings.Contains(out, "no master") }, "getglobal", key)
+	return err
 }
 
 func (s *stage) start(i int) error {
-	args := []string{s.ids[i].String(), nodeaddr.List(s.ids)}
-	note("node %d: phxecho %s", i+1, strings.Join(args, " "))
-	p, err := process.Start(s.dir, s.binary, args...)
+	args := []string{"-lease", lease.String(), "-log_dir", filepath.Join(s.dir, fmt.Sprintf("log_%d", i)),
+		s.grpc[i], s.ids[i].String(), nodeaddr.List(s.ids),
+		filepath.Join(s.dir, fmt.Sprintf("kvdb_%d", i)), filepath.Join(s.dir, fmt.Sprintf("paxoslog_%d", i))}
+	note("server %d: %s at %s", i+1, server, s.grpc[i])
+	want := "Server listening on " + s.grpc[i] + "\n"
+	p, err := process.StartServer(s.ctx, func(out string) bool { return out == want }, s.dir, filepath.Join(s.bin, server), args...)
+	s.servers[i] = p
+	return err
+}
+
+// walk is the original's sample: the same commands at each address.
+func (s *stage) walk() error {
+	for i := range size {
+		title := fmt.Sprintf("server %d: only the first put finds version 0; whoever asks the wrong server is sent on to the master", i+1)
+		put := "Put version conflict, key key_hello value value_paxos version 0\n"
+		if i == 0 {
+			title, put = "server 1: a write and reads; a delete that names an old version is refused", "Put ok, key key_hello value value_paxos version 0\n"
+		}
+		step("%s", title)
+		for _, do := range []struct {
+			want string
+			args []string
+		}{
+			{put, []string{"put", key, "value_paxos", "0"}},
+			{"GetLocal ok, key key_hello value value_paxos version 1\n", []string{"getlocal", key}},
+			{"GetGlobal ok, key key_hello value value_paxos version 1\n", []string{"getglobal", key}},
+			{"Delete version conflict, key key_hello version 0\n", []string{"delete", key, "0"}},
+		} {
+			if err := s.shows(i, do.want, do.args...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// master is who is master for the key.
+func (s *stage) master() (int, error) {
+	for i := range size {
+		out, err := s.run(i, "getglobal", key)
+		if err != nil {
+			return 0, err
+		}
+		if strings.HasPrefix(out, "GetGlobal ok") {
+			return i, nil
+		}
+	}
+	return 0, errors.New("no server is master")
+}
+
+func (s *stage) killed(master int) error {
+	step("kill -9 for server %d, the master: the others elect another one when its lease of %v has ended", master+1, lease)
+	s.servers[master].Kill()
+	other := (master + 1) % size
+	began := time.Now()
+	_, err := s.until("another master", other, func(out string) bool { return strings.Contains(out, "GetGlobal ok") }, "getglobal", key)
 	if err != nil {
 		return err
 	}
-	s.nodes[i] = p
-	return s.sees(i, "please input: <echo req value>\n")
-}
-
-func (s *stage) type3() error {
-	step("typing at each node: whatever is typed anywhere gets one place in one log")
-	for i, value := range []string{"hello", "hello phxpaxos:)", "from the third node"} {
-		if err := s.typed(i, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *stage) breakOne() error {
-	step("kill -9 for node 3: two of three nodes go on as if nothing had happened")
-	s.nodes[2].Kill()
-	return s.typed(0, "two nodes are enough")
-}
-
-func (s *stage) bringBack() error {
-	step("starting node 3 again: it reads its own log, then learns what it missed")
-	if err := s.start(2); err != nil {
+	note("there is one after %.1f s", time.Since(began).Seconds())
+	if err := s.shows(other, "Put ok, key key_hello value two_are_enough version 1\n", "put", key, "two_are_enough", "1"); err != nil {
 		return err
 	}
-	if err := s.sees(2, " value two nodes are enough\n"); err != nil {
-		return err
-	}
-	return s.typed(2, "all three are back")
+	return s.shows((other+1)%size, "GetGlobal ok, key key_hello value two_are_enough version 2\n", "getglobal", key)
 }
 
-// typed types a value at a node and waits for its answer.
-func (s *stage) typed(i int, value string) error {
-	if err := s.nodes[i].Type(value); err != nil {
+func (s *stage) back(i int) error {
+	step("starting server %d again: it reads its own files, then learns what it missed", i+1)
+	if err := s.start(i); err != nil {
 		return err
 	}
-	if err := s.sees(i, "echo resp value "+value+"\n"); err != nil {
+	if err := s.shows(i, "GetLocal ok, key key_hello value two_are_enough version 2\n", "getlocal", key); err != nil {
 		return err
 	}
-	s.values = append(s.values, value)
-	note("node %d: typed %q, chosen: %s", i+1, value, s.executed(i)[len(s.values)-1])
-	return nil
-}
-
-// sees waits until a node has printed text.
-func (s *stage) sees(i int, text string) error {
-	err := s.nodes[i].Wait(s.ctx, func(out string) bool { return strings.Contains(out, text) })
+	step("all nodes and groups: who is master, how far each is")
+	out, err := s.run(i, "status")
 	if err != nil {
-		return fmt.Errorf("node %d does not print %q: %w", i+1, text, err)
+		return err
 	}
-	return nil
-}
-
-// executed returns the lines of the values that a node has executed.
-func (s *stage) executed(i int) []string {
-	var lines []string
-	for line := range strings.Lines(s.nodes[i].Stdout()) {
-		if strings.HasPrefix(line, "[SM Execute] ") {
-			lines = append(lines, strings.TrimSuffix(line, "\n"))
-		}
-	}
-	return lines
-}
-
-func (s *stage) compare() error {
-	step("comparing what the nodes executed")
-	last := s.values[len(s.values)-1]
-	for i := range size {
-		if err := s.sees(i, " value "+last+"\n"); err != nil {
-			return err
-		}
-	}
-	first := s.executed(0)
-	for _, line := range first {
-		note("%s", line)
-	}
-	for i, value := range s.values {
-		if i >= len(first) || !strings.HasSuffix(first[i], " value "+value) {
-			return fmt.Errorf("node 1 has not executed %q as value %d", value, i+1)
-		}
-	}
-	for i := range size {
-		if lines := s.executed(i); !slices.Equal(lines, first) {
-			return fmt.Errorf("node %d executed %q, node 1 %q", i+1, lines, first)
-		}
-		note("node %d: %d values, the same ones in the same order", i+1, len(first))
-	}
+	s.print(i, out, "status")
 	return nil
 }
 
 func (s *stage) end() error {
-	step("SIGTERM for all: they close")
-	for i, p := range s.nodes {
+	step("SIGTERM for all: they finish what runs, give masterships up, and close")
+	for i, p := range s.servers {
 		if err := p.Signal(syscall.SIGTERM); err != nil {
-			return fmt.Errorf("node %d: %w", i+1, err)
+			return fmt.Errorf("server %d: %w", i+1, err)
 		}
 	}
-	for i, p := range s.nodes {
+	for i, p := range s.servers {
 		exit, err := p.Exit(s.ctx)
 		if err != nil || exit != 0 {
-			return fmt.Errorf("node %d ended with exit code %d: %v", i+1, exit, err)
+			return fmt.Errorf("server %d ended with exit code %d: %v, %s", i+1, exit, err, p.Stderr())
 		}
-		note("node %d: exit code 0", i+1)
-		if s.verbose {
-			fmt.Printf("\n-- node %d printed:\n%s", i+1, p.Stdout())
-		}
+		note("server %d: exit code 0", i+1)
 	}
 	return nil
+}
+
+// shows runs a command, prints it, and checks what it prints apart from where
+// it was sent on to. A slow machine may be without a master for a moment, and
+// a server may not have learned yet what another one has acknowledged.
+func (s *stage) shows(i int, want string, args ...string) error {
+	ready := func(out string) bool {
+		if args[0] == "getlocal" {
+			return out == want
+		}
+		return !strings.Contains(out, "ret 101") && !strings.Contains(out, "no master")
+	}
+	out, err := s.until(args[0], i, ready, args...)
+	if err != nil {
+		return err
+	}
+	s.print(i, out, args...)
+	for strings.HasPrefix(out, "NewChannel ") {
+		_, out, _ = strings.Cut(out, "\n")
+	}
+	if out != want {
+		return fmt.Errorf("%s at server %d printed %q, want %q", args[0], i+1, out, want)
+	}
+	return nil
+}
+
+func (s *stage) print(i int, out string, args ...string) {
+	note("$ %s %s %s", tools, s.grpc[i], strings.Join(args, " "))
+	for line := range strings.Lines(out) {
+		note("%s", strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// until repeats a command until its output is what is waited for.
+func (s *stage) until(what string, i int, shown func(out string) bool, args ...string) (string, error) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		out, err := s.run(i, args...)
+		if err == nil && shown(out) {
+			return out, nil
+		}
+		select {
+		case <-tick.C:
+		case <-s.ctx.Done():
+			return "", fmt.Errorf("waiting for %s: %w; %s printed %q, %v", what, s.ctx.Err(), args[0], out, err)
+		}
+	}
+}
+
+// run runs the client.
+func (s *stage) run(i int, args ...string) (string, error) {
+	out, err := exec.CommandContext(s.ctx, filepath.Join(s.bin, tools), append([]string{s.grpc[i]}, args...)...).Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w, printed %q", tools, args[0], err, out)
+	}
+	return string(out), nil
 }

@@ -91,14 +91,14 @@ func run(ctx context.Context, root string, check bool, files []string) error {
 }
 
 // findProtos returns the .proto files below root, relative to it, except those
-// in hidden folders and test data.
+// in hidden folders, test data and packages of npm.
 func findProtos(root string) (files []string, err error) {
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		hidden := strings.HasPrefix(d.Name(), ".") && path != root
-		if d.IsDir() && path != root && (hidden || d.Name() == "testdata") {
+		if d.IsDir() && path != root && (hidden || d.Name() == "testdata" || d.Name() == "node_modules") {
 			return fs.SkipDir
 		}
 		if d.Type().IsRegular() && !hidden && filepath.Ext(path) == ".proto" {

@@ -21,6 +21,7 @@ type licence struct {
 var licences = []licence{
 	{spdx: "Apache-2.0", phrases: []string{"apache license", "version 2.0, january 2004"}},
 	{spdx: "MPL-2.0", phrases: []string{"mozilla public license version 2.0"}},
+	{spdx: "MPL-2.0", phrases: []string{"mozilla public license, version 2.0"}},
 	{spdx: "MIT", phrases: []string{
 		"permission is hereby granted, free of charge, to any person obtaining a copy",
 		"the above copyright notice and this permission notice shall be included",
@@ -47,7 +48,7 @@ func detect(text []byte) string {
 	plain := strings.ToLower(strings.Join(strings.Fields(string(text)), " "))
 	var found []string
 	for _, l := range licences {
-		if l.matches(plain) {
+		if l.matches(plain) && !slices.Contains(found, l.spdx) {
 			found = append(found, l.spdx)
 		}
 	}

@@ -9,11 +9,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/layout"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
 )
 
 var (
 	// ErrNoGroup: the directory has no log of that group.
 	ErrNoGroup = errors.New("no such group")
+	// ErrShared: the directory has another layout, the shared log.
+	ErrShared = errors.New("the directory holds a shared log")
 	// ErrSimulated: the index is the simulator's plain file, not LevelDB.
 	ErrSimulated = errors.New("the directory was written by a simulator")
 )
@@ -88,8 +93,30 @@ func fileNumber(name, suffix string) (int, bool) {
 func ValueName(id int) string   { return "vfile/" + strconv.Itoa(id) + ".f" }
 func SidecarName(id int) string { return "vfile/" + strconv.Itoa(id) + ".crc" }
 
+// refuseShared says what to do with a directory of the other layout.
+func refuseShared(dir string) error {
+	is, err := layout.Of(osfs.FS{}, dir)
+	if err == nil && is == layout.Shared {
+		return fmt.Errorf("%s: %w, and this program reads the original's layout only; `phxpaxos_convert %s NEW` writes a copy in that layout", dir, ErrShared, dir)
+	}
+	return nil
+}
+
+// RefuseShared is nil unless a file belongs to a shared log; then it matches
+// ErrShared and says what to do.
+func RefuseShared(file string) error {
+	dir := filepath.Dir(file)
+	if filepath.Base(dir) != "shared" {
+		return nil
+	}
+	return refuseShared(filepath.Dir(dir))
+}
+
 // exists says that a group's directory is there.
 func exists(groupDir string) error {
+	if err := refuseShared(filepath.Dir(groupDir)); err != nil {
+		return err
+	}
 	st, err := os.Stat(groupDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s does not exist: %w", groupDir, ErrNoGroup)

@@ -7,11 +7,13 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/syndtr/goleveldb/leveldb/journal"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 	"github.com/phxpaxos/phxpaxos-go/tools/logdir"
 	"github.com/phxpaxos/phxpaxos-go/tools/logdir/logdirtest"
@@ -252,4 +254,21 @@ func FuzzJournal(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A shared log is not read, and the error says what to do.
+func TestSharedLogIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "log")
+	s, err := sharedlog.Open(dir, 1, sharedlog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	_, readErr := logdir.Open(dir, 0)
+	_, changeErr := logdir.OpenForChange(dir, 0)
+	for _, err := range []error{readErr, changeErr} {
+		if !errors.Is(err, logdir.ErrShared) || !strings.Contains(err.Error(), "phxpaxos_convert "+dir) {
+			t.Errorf("it says %v", err)
+		}
+	}
 }

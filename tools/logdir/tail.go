@@ -86,6 +86,21 @@ func (t *tail) gone(loc Location) bool {
 // readTail scans from the start on and remembers the newest record of the
 // wanted instance, if there is one. It keeps no more than that.
 func (g *Group) readTail(want *uint64) (*tail, error) {
+	var at Location
+	found := false
+	t, err := g.scanTail(func(instance uint64, loc Location) {
+		if want != nil && instance == *want {
+			at, found = loc, true
+		}
+	})
+	if err == nil {
+		t.at, t.found = at, found
+	}
+	return t, err
+}
+
+// scanTail scans from the start on.
+func (g *Group) scanTail(record func(instance uint64, at Location)) (*tail, error) {
 	t := &tail{ends: map[int]int64{}}
 	var err error
 	if t.from, _, err = g.survey.Start(g.index); err != nil {
@@ -99,14 +114,14 @@ func (g *Group) readTail(want *uint64) (*tail, error) {
 		if id == t.from.File {
 			offset = t.from.Offset
 		}
-		if err := g.readTailFile(t, id, offset, want); err != nil {
+		if err := g.scanTailFile(t, id, offset, record); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
 }
 
-func (g *Group) readTailFile(t *tail, id int, offset int64, want *uint64) error {
+func (g *Group) scanTailFile(t *tail, id int, offset int64, record func(uint64, Location)) error {
 	f, err := OpenFile(g.path, id)
 	if err != nil {
 		return err
@@ -144,9 +159,6 @@ func (g *Group) readTailFile(t *tail, id int, offset int64, want *uint64) error 
 			return nil
 		}
 		t.last, t.some = rec.Instance, true
-		if want != nil && rec.Instance == *want {
-			t.found = true
-			t.at = Location{File: id, Offset: rec.Offset, CRC: rec.SampledCRC()}
-		}
+		record(rec.Instance, Location{File: id, Offset: rec.Offset, CRC: rec.SampledCRC()})
 	}
 }

@@ -11,14 +11,17 @@ const (
 	fetchGo    = "phxpaxos/group/fetch.go"
 	installGo  = "phxpaxos/group/install.go"
 	newcomerGo = "phxpaxos/group/newcomer.go"
+	groupGo    = "phxpaxos/group/group.go"
 	executeGo  = "phxpaxos/group/execute.go"
 	masterGo   = "phxpaxos/group/master.go"
 	queueGo    = "phxpaxos/group/queue.go"
 	readGo     = "phxpaxos/group/read.go"
 	receiveGo  = "phxpaxos/group/receive.go"
+	rewindGo   = "phxpaxos/group/rewind.go"
 	recoverGo  = "phxpaxos/group/recover.go"
 	systemGo   = "phxpaxos/group/system.go"
 	vfileDir   = "phxpaxos/storage/vfile/"
+	sharedDir  = "phxpaxos/storage/sharedlog/"
 )
 
 // mutants are bugs that a person could make.
@@ -43,6 +46,14 @@ var mutants = []mutant{
 	{"records that are not written yet count as readable", []edit{{coreGo, "if len(c.out.unsaved) > 0 {", "if false {"}}},
 	{"the last value of a batch is not executed", []edit{{executeGo,
 		"for x.next < len(x.entries) {", "for x.next < max(min(1, len(x.entries)), len(x.entries)-1) {"}}},
+	{"a state machine that fell back misses the first instance behind its checkpoint", []edit{{rewindGo,
+		"r.has = to + 1 //", "r.has = to + 2 //"}}},
+	{"what was executed of the instance under way before a state machine fell back is not given again", []edit{{rewindGo,
+		"&& x.active && !r.give(g, x, x.entries, x.next)", "&& false"}}},
+	{"a state machine that fell back is given records that are not on disk yet", []edit{{rewindGo,
+		"if r.next >= g.Readable() || n >= rewindInstances", "if n >= rewindInstances"}}},
+	{"the rest is executed before a state machine that fell back has everything again", []edit{{groupGo,
+		"|| !g.exec.level() {", "{"}}},
 	{"a restart executes the newest record, which may be undecided", []edit{{recoverGo,
 		"for i := from; i < s.Instance; i++ {", "for i := from; i <= s.Instance; i++ {"}}},
 	{"a change of the members by an old version counts", []edit{{systemGo, "if v.Version != s.v.Version {", "if false {"}}},
@@ -55,11 +66,15 @@ var mutants = []mutant{
 		{masterGo, "if op.Version != m.v.Version {", "if false {"},
 		{queueGo, "q.dropStale(g)\n\tif", "if"}}},
 	{"an election that was overtaken while it waited is repaired into the last one", []edit{{queueGo, "q.dropStale(g)\n\tif", "if"}}},
+	{"a hand-over that waited deposes whoever was elected meanwhile", []edit{{electionGo,
+		"if g.master.v.Master != g.cfg.Me {\n\t\tt := e.handing", "if false {\n\t\tt := e.handing"}}},
 	{"nodes of a fenced group finish what the master began", []edit{
 		{receiveGo, "return g.cfg.Fence && g.now < g.master.until && id != g.master.v.Master", "return false"},
 		{electionGo, "return g.cfg.Fence && g.master.v.Master != g.cfg.Me && g.now < g.master.until", "return false"}}},
 	{"a reader asks nobody but itself", []edit{{readGo,
 		"if len(r.round.heard) < g.system.peers.Quorum() {", "if len(r.round.heard) < 1 {"}}},
+	{"rounds of reads have the same numbers in each life", []edit{{readGo,
+		"r.number = uint64(chance.IntN(1<<31))<<31 | uint64(chance.IntN(1<<31))", "_ = chance"}}},
 	{"who answers a reader keeps quiet about its vote", []edit{{readGo,
 		"!accepted.IsNull() || g.core.Chosen() != nil {", "false && !accepted.IsNull() {"}}},
 	{"the log is cleaned behind the most advanced state machine", []edit{{cleanGo, "return to\n\t}\n\treturn from", "return to\n\t}\n\treturn max(from, to)"}}},
@@ -77,4 +92,11 @@ var mutants = []mutant{
 	{"the checksum of a record is not verified when it is read", []edit{
 		{vfileDir + "read.go", "crc != loc.crc {", "crc != loc.crc && false {"},
 		{vfileDir + "read.go", "!e.matches(instance, buf) {", "!e.matches(instance, buf) && false {"}}},
+	{"the shared log is written and not synced", []edit{{sharedDir + "commit.go",
+		"if sync {\n\t\tif err := s.sync(); err != nil {", "if sync && false {\n\t\tif err := s.sync(); err != nil {"}}},
+	{"the shared log takes what it finds for durable", []edit{{sharedDir + "recover.go",
+		"rewrite(f, r.v.proven, r.v.end)", "rewrite(f, r.v.end, r.v.end)"}}},
+	{"payloads of the shared log are not verified", []edit{
+		{sharedDir + "read.go", "payloadSum(buf) != h.Sum {", "payloadSum(buf) != h.Sum && false {"},
+		{sharedDir + "scan.go", "return data, sum == h.Sum, nil", "return data, sum == h.Sum || true, nil"}}},
 }

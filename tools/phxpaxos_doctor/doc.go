@@ -4,7 +4,7 @@
 //	phxpaxos_doctor [-json] [-q] DIR
 //
 // DIR is what a node got as LogStoragePath: the directory with g0, g1 … in
-// it, written by this library or by an original node. -json prints the report
+// it, written by this library or by an original node, or with a shared log. -json prints the report
 // as one JSON object; -q leaves out the progress, which goes to standard
 // error. The exit code is the verdict:
 //
@@ -36,6 +36,12 @@
 //	master            the master can be read and is what the log says
 //	cluster           the groups look like groups of one node
 //
+// Of a shared log every byte of every segment is verified, and then the
+// newest record of each instance is looked at. These checks are made of it:
+// index, record, crc32c, order, promise, chain, gap, min-chosen, members,
+// master and cluster. A damaged record that a newer one of its instance
+// replaced is suspicious: nothing is lost, but the disk is not well.
+//
 // # What it knows
 //
 // A record that this library wrote has a CRC-32C in the sidecar; one that an
@@ -49,5 +55,6 @@
 // id that is not the one in the log was set by hand or comes from another
 // directory.
 //
-// The memory it takes does not depend on the length of the log.
+// The memory it takes does not depend on the length of the log, except for a
+// shared log: 16 bytes for each instance.
 package main

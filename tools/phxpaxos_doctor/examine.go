@@ -8,6 +8,8 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/layout"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 	"github.com/phxpaxos/phxpaxos-go/tools/logdir"
 )
@@ -15,15 +17,21 @@ import (
 // examine looks at a storage directory. An error means that there is no
 // verdict; damage is in the report.
 func examine(ctx context.Context, dir string, p *progress) (*Report, error) {
-	layout, err := logdir.ReadLayout(dir)
+	if is, err := layout.Of(osfs.FS{}, dir); err != nil || is == layout.Shared {
+		if err != nil {
+			return nil, err
+		}
+		return examineShared(ctx, dir, p)
+	}
+	found, err := logdir.ReadLayout(dir)
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Dir: dir, Groups: []*GroupReport{}, Findings: []Finding{}}
-	r.checkLayout(layout)
-	for i, id := range layout.Groups {
+	r := &Report{Dir: dir, Layout: layout.Original.String(), Groups: []*GroupReport{}, Findings: []Finding{}}
+	r.checkLayout(found)
+	for i, id := range found.Groups {
 		g, err := examineGroup(ctx, dir, id, func(total int64) *progress {
-			p.beginGroup(i, len(layout.Groups), total)
+			p.beginGroup(i, len(found.Groups), total)
 			return p
 		})
 		if err != nil {

@@ -25,7 +25,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer, p *progress)
 	quiet := flags.Bool("q", false, "show no progress")
 	flags.Usage = func() {
 		fmt.Fprintf(errOut, "%s [-json] [-q] DIR\n", args[0])
-		fmt.Fprintln(errOut, "DIR is the storage directory of a stopped node, with g0, g1 … in it.")
+		fmt.Fprintln(errOut, "DIR is the storage directory of a stopped node, with g0, g1 … in it, or with a shared log.")
 		fmt.Fprintln(errOut, "Exit code: 0 healthy, 1 damaged, 2 no verdict, 3 suspicious.")
 		flags.PrintDefaults()
 	}

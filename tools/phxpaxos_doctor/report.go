@@ -87,6 +87,7 @@ type GroupReport struct {
 // Report is what was found in a storage directory.
 type Report struct {
 	Dir      string         `json:"dir"`
+	Layout   string         `json:"layout"`  // original or shared
 	Verdict  string         `json:"verdict"` // healthy, suspicious or damaged
 	Groups   []*GroupReport `json:"groups"`
 	Findings []Finding      `json:"findings"` // of several groups

@@ -39,7 +39,7 @@ type arguments struct {
 	without []string
 	script  string
 	trace   bool
-	plain   bool
+	storage sim.Storage
 	workers int
 	shrink  time.Duration
 	most    int // failures, then stop
@@ -76,7 +76,7 @@ func main() {
 
 func parse(args []string) (a arguments, err error) {
 	f := flag.NewFlagSet("sim", flag.ContinueOnError)
-	var seeds, skip, without, world string
+	var seeds, skip, without, world, kept string
 	f.DurationVar(&a.budget, "budget", time.Minute, "run random seeds for so long")
 	f.StringVar(&seeds, "seeds", "", "run the seeds `A-B`, or 1-B")
 	f.Uint64Var(&a.seed, "seed", 0, "run one seed")
@@ -87,7 +87,7 @@ func parse(args []string) (a arguments, err error) {
 	f.StringVar(&without, "without", "", "leave out this background trouble, some of `"+strings.Join(sim.Troubles(), ",")+"`")
 	f.StringVar(&a.script, "script", "", "play the scenario in a `file`")
 	f.BoolVar(&a.trace, "trace", false, "print every step of the seed or scenario")
-	f.BoolVar(&a.plain, "plain", false, "use a log storage of maps, to tell its faults from the protocol's")
+	f.StringVar(&kept, "storage", "any", "log storage: `original, shared`, maps, to tell its faults from the protocol's, or any, which lets the seed decide")
 	f.IntVar(&a.workers, "workers", runtime.GOMAXPROCS(0), "clusters at once")
 	f.DurationVar(&a.shrink, "shrink", 20*time.Second, "look so long for a shorter run of a failing seed, 0 not at all")
 	f.IntVar(&a.most, "failures", 3, "stop after so many failing seeds; one bug makes many fail")
@@ -100,6 +100,9 @@ func parse(args []string) (a arguments, err error) {
 	}
 	if a.kind, err = sim.ParseKind(world); err != nil {
 		return a, fmt.Errorf("-world: %w", err)
+	}
+	if a.storage, err = sim.ParseStorage(kept); err != nil {
+		return a, fmt.Errorf("-storage: %w", err)
 	}
 	if a.most < 1 {
 		return a, fmt.Errorf("-failures is %d, must be above 0", a.most)
@@ -164,4 +167,4 @@ func parseSet(s string) (map[int]bool, error) {
 	return set, nil
 }
 
-func (a *arguments) options() sim.Options { return sim.Options{Plain: a.plain} }
+func (a *arguments) options() sim.Options { return sim.Options{Storage: a.storage} }

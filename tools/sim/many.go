@@ -86,13 +86,13 @@ func (c *crowd) add(p sim.Plan, res *sim.Result, took time.Duration) {
 	c.stats.Add(&res.Stats)
 	if res.Violation != nil {
 		c.failures = append(c.failures, failure{p, res.Violation})
-		fmt.Printf("\nVIOLATION with seed %d: %v\n  go run ./tools/sim %s%s -trace\n", p.Seed, res.Violation, p.Arguments(), c.plain())
+		fmt.Printf("\nVIOLATION with seed %d: %v\n  go run ./tools/sim %s%s -trace\n", p.Seed, res.Violation, p.Arguments(), c.storage())
 	}
 }
 
-func (c *crowd) plain() string {
-	if c.a.plain {
-		return " -plain"
+func (c *crowd) storage() string {
+	if c.a.storage != sim.AnyStorage {
+		return " -storage " + c.a.storage.String()
 	}
 	return ""
 }
@@ -116,6 +116,6 @@ func (c *crowd) report() {
 			fmt.Printf("seed %d does not fail again: the run is not deterministic\n", f.plan.Seed)
 			continue
 		}
-		fmt.Printf("seed %d, shorter: %v\n  go run ./tools/sim %s%s -trace\n", p.Seed, res.Violation, p.Arguments(), c.plain())
+		fmt.Printf("seed %d, shorter: %v\n  go run ./tools/sim %s%s -trace\n", p.Seed, res.Violation, p.Arguments(), c.storage())
 	}
 }

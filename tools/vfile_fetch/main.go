@@ -81,6 +81,9 @@ type file struct {
 
 // open opens the file. If it is <group>/vfile/<n>.f its group is locked.
 func open(name string) (*file, error) {
+	if err := logdir.RefuseShared(name); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 	"github.com/phxpaxos/phxpaxos-go/tools/logdir/logdirtest"
@@ -116,6 +117,19 @@ func TestRefusesAFileInUse(t *testing.T) {
 	defer s.Close()
 	code, out, errOut := call(filepath.Join(dir, "g0/vfile/0.f"), "0", "1")
 	if code != exitFailed || out != "" || !strings.Contains(errOut, storage.ErrInUse.Error()) {
+		t.Error(code, out, errOut)
+	}
+}
+
+func TestRefusesASharedLog(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "log")
+	s, err := sharedlog.Open(dir, 1, sharedlog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	code, out, errOut := call(filepath.Join(dir, "shared", "store"), "0", "1")
+	if code != exitFailed || out != "" || !strings.Contains(errOut, "phxpaxos_convert") {
 		t.Error(code, out, errOut)
 	}
 }

@@ -35,6 +35,20 @@ func (m *GroupEnv) EXPECT() *GroupEnvMockRecorder {
 	return m.recorder
 }
 
+// Buffer mocks base method.
+func (m *GroupEnv) Buffer(size int) []byte {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "Buffer", size)
+	ret0, _ := ret[0].([]byte)
+	return ret0
+}
+
+// Buffer indicates an expected call of Buffer.
+func (mr *GroupEnvMockRecorder) Buffer(size interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Buffer", reflect.TypeOf((*GroupEnv)(nil).Buffer), size)
+}
+
 // Do mocks base method.
 func (m *GroupEnv) Do(j group.Job) {
 	m.ctrl.T.Helper()

@@ -2,24 +2,15 @@ package networktest
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"errors"
-	"fmt"
-	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
 
 var classes = []network.Class{network.Datagram, network.Stream}
-
-// unblocked is how long a great many calls of Send may take together. It is
-// generous: a Send that waits for a peer takes for ever, or a whole timeout.
-const unblocked = 20 * time.Second
 
 // testSizes: packets of all sizes arrive whole, in both classes.
 func (s Suite) testSizes(t *testing.T) {
@@ -39,7 +30,7 @@ func (s Suite) testSizes(t *testing.T) {
 	nodes[1].only(t, func(d digest) bool {
 		return slices.ContainsFunc(sizes, func(size int) bool {
 			return slices.ContainsFunc(classes, func(class network.Class) bool {
-				return d == sha256.Sum256(packet(uint64(size)<<8|uint64(class), size))
+				return d == digestOf(packet(uint64(size)<<8|uint64(class), size))
 			})
 		})
 	})
@@ -80,7 +71,7 @@ func (s Suite) testConcurrentSenders(t *testing.T) {
 		for j := range each {
 			p := packet(uint64(i*each+j), 1+(i*each+j)*7%9000)
 			batches[i] = append(batches[i], p)
-			sent[sha256.Sum256(p)] = true
+			sent[digestOf(p)] = true
 		}
 	}
 	var wg sync.WaitGroup
@@ -98,207 +89,85 @@ func (s Suite) testConcurrentSenders(t *testing.T) {
 	nodes[1].only(t, func(d digest) bool { return sent[d] })
 }
 
-// testDeadPeer: a peer that is down holds up neither the sender nor others.
-func (s Suite) testDeadPeer(t *testing.T) {
-	all := ids(t, 3)
-	a, b := s.start(t, all[0]), s.start(t, all[1])
-	p := packet(1, min(100<<10, s.PacketBytesMax))
-	for _, class := range classes {
-		within(t, unblocked, "sending to a dead peer", func() {
-			for range 15000 {
-				a.Send(all[2], p, class)
-			}
-		})
-	}
-	deliver(t, a, b, [][]byte{packet(2, 100)}, network.Stream)
-	within(t, patience, "Close with a dead peer", func() { a.Close() })
-}
-
-// testPeerThatDoesNotRead: a process that is stopped still has its sockets: it
-// is reached, and then takes nothing.
-func (s Suite) testPeerThatDoesNotRead(t *testing.T) {
-	all := ids(t, 3)
-	stopped, err := net.Listen("tcp4", all[2].String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stopped.Close()
-	a, b := s.start(t, all[0]), s.start(t, all[1])
-	p := packet(1, min(100<<10, s.PacketBytesMax))
-	within(t, unblocked, "sending to a peer that does not read", func() {
-		for range 15000 {
-			a.Send(all[2], p, network.Stream)
-		}
-	})
-	deliver(t, a, b, [][]byte{packet(2, 100)}, network.Stream)
-	within(t, patience, "Close while a peer does not read", func() { a.Close() })
-}
-
-// testRestartedPeer: packets sent after a peer is back arrive, again and again.
-func (s Suite) testRestartedPeer(t *testing.T) {
-	all := ids(t, 2)
-	a := s.start(t, all[0])
-	for life := range uint64(3) {
-		b := s.start(t, all[1])
-		deliver(t, a, b, [][]byte{packet(life, 100), packet(life, 10000)}, network.Stream)
-		deliver(t, b, a, [][]byte{packet(life+100, 100)}, network.Datagram)
-		if err := b.Close(); err != nil {
-			t.Fatalf("Close: %v", err)
-		}
-		a.Send(all[1], packet(life, 100), network.Stream) // into the void
-	}
-}
-
-// testGarbage: what strangers send does no harm. Networks that are not reached
-// at the address of their id are not asked.
-func (s Suite) testGarbage(t *testing.T) {
+// testLargeBothWays: large packets and small ones, in both directions at once.
+func (s Suite) testLargeBothWays(t *testing.T) {
 	nodes := s.startAll(t, 2)
-	for seed, size := range []int{0, 1, 3, 4, 5, 100, 70000} {
-		if conn, err := net.Dial("tcp4", nodes[1].id.String()); err == nil {
-			conn.Write(packet(uint64(seed), size))
-			conn.Close()
+	var packets [2][][]byte
+	for i, from := range nodes {
+		for j := range 4 {
+			packets[i] = append(packets[i], packet(uint64(10*i+j), s.PacketBytesMax-j), packet(uint64(10*i+j+100), 100+j))
 		}
-		if conn, err := net.Dial("udp4", nodes[1].id.String()); err == nil {
-			conn.Write(packet(uint64(seed), min(size, network.UDPPayloadMax)))
-			conn.Close()
+		for _, p := range packets[i] {
+			from.Send(nodes[1-i].id, p, network.Stream)
 		}
 	}
-	for _, class := range classes {
-		deliver(t, nodes[0], nodes[1], [][]byte{packet(uint64(class)+1000, 3000)}, class)
+	for i, from := range nodes {
+		deliver(t, from, nodes[1-i], packets[i], network.Stream)
 	}
 }
 
-// testCloseUnderLoad: once Close has returned, receive is not called any more,
-// although others go on sending; and Send does no harm.
-func (s Suite) testCloseUnderLoad(t *testing.T) {
-	all := ids(t, 2)
-	a, b := s.start(t, all[0]), s.New(t, all[1])
-	var closed, late atomic.Bool
-	var count atomic.Int64
-	if err := b.Start(func([]byte) {
-		count.Add(1)
-		if closed.Load() {
-			late.Store(true)
-		}
-	}); err != nil {
-		t.Fatal(err)
-	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for _, class := range classes {
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					a.Send(all[1], packet(1, 100), class)
-					b.Send(all[0], packet(1, 100), class)
-				}
+// testReceiverOwnsPacket: who receives a packet may do with it what it likes;
+// neither the sender nor the other receivers see it.
+func (s Suite) testReceiverOwnsPacket(t *testing.T) {
+	all := ids(t, 3)
+	from := s.start(t, all[0])
+	var to []*node
+	for _, id := range all[1:] {
+		n := &node{Network: s.New(t, id), id: id, arrived: make(map[digest]int)}
+		s.startWith(t, n, func(p []byte) {
+			n.receive(p)
+			for i := range p[:cap(p)] {
+				p[:cap(p)][i] = 0xee
 			}
 		})
+		to = append(to, n)
 	}
-	eventually(t, "packets arrive", func() bool { return count.Load() > 100 })
-	within(t, patience, "Close under load", func() {
-		if err := b.Close(); err != nil {
-			t.Errorf("Close: %v", err)
+	for round := range uint64(5) {
+		// Many at once, so that they arrive together.
+		var packets [][]byte
+		for i := range uint64(30) {
+			packets = append(packets, packet(round*100+i, 1+int(i)*97))
 		}
-	})
-	closed.Store(true)
-	after := count.Load()
-	for range 1000 {
-		a.Send(all[1], packet(1, 100), network.Stream)
-	}
-	close(stop)
-	wg.Wait()
-	a.Close()
-	if late.Load() || count.Load() != after {
-		t.Error("receive was called after Close had returned")
-	}
-}
-
-// testCloseWaitsForReceive: Close does not return while receive runs.
-func (s Suite) testCloseWaitsForReceive(t *testing.T) {
-	all := ids(t, 2)
-	a, b := s.start(t, all[0]), s.New(t, all[1])
-	entered, release := make(chan struct{}, 1), make(chan struct{})
-	var running atomic.Int32
-	if err := b.Start(func([]byte) {
-		running.Add(1)
-		defer running.Add(-1)
-		select {
-		case entered <- struct{}{}:
-		default:
-		}
-		<-release
-	}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "receive is called", func() bool {
-		a.Send(all[1], packet(1, 10), network.Stream)
-		select {
-		case <-entered:
-			return true
-		default:
-			return false
-		}
-	})
-	returned := make(chan error, 1)
-	go func() {
-		err := b.Close()
-		if running.Load() != 0 {
-			err = errors.Join(err, fmt.Errorf("Close returned while %d calls of receive ran", running.Load()))
-		}
-		returned <- err
-	}()
-	select {
-	case <-returned:
-		t.Error("Close returned while receive ran")
-	case <-time.After(50 * time.Millisecond): // a good network is right however short this is
-	}
-	close(release)
-	select {
-	case err := <-returned:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(patience):
-		t.Error("Close does not return although receive has")
-	}
-}
-
-// testCloseStates: Close is right in every state, also twice and by many, and
-// Start fails after it. Send is harmless in every state.
-func (s Suite) testCloseStates(t *testing.T) {
-	all := ids(t, 2)
-	n := s.New(t, all[0])
-	n.Send(all[1], packet(1, 10), network.Stream)
-	if err := n.Close(); err != nil {
-		t.Errorf("Close without Start: %v", err)
-	}
-	if err := n.Start(func([]byte) {}); !errors.Is(err, network.ErrClosed) {
-		t.Errorf("Start after Close: %v, want ErrClosed", err)
-	}
-
-	n = s.New(t, all[0])
-	if err := n.Start(func([]byte) {}); err != nil {
-		t.Fatal(err)
-	}
-	n.Send(all[1], packet(1, 10), network.Stream)
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			if err := n.Close(); err != nil {
-				t.Errorf("Close: %v", err)
+		for _, class := range classes {
+			for _, n := range to {
+				deliver(t, from, n, packets, class)
 			}
-		})
-		wg.Go(func() { n.Send(all[1], packet(1, 10), network.Datagram) })
+		}
+		for i, p := range packets {
+			if !bytes.Equal(p, packet(round*100+uint64(i), len(p))) {
+				t.Fatal("what a receiver did with a packet is seen by its sender")
+			}
+		}
 	}
-	within(t, patience, "Close by many", wg.Wait)
-	if err := n.Close(); err != nil {
-		t.Errorf("Close again: %v", err)
+}
+
+// testSendFromReceive: receive may answer, also under load.
+func (s Suite) testSendFromReceive(t *testing.T) {
+	all := ids(t, 2)
+	b := &node{Network: s.New(t, all[1]), id: all[1], arrived: make(map[digest]int)}
+	s.startWith(t, b, func(p []byte) { b.Send(all[0], p, network.Stream) })
+	a := s.start(t, all[0])
+	var packets [][]byte
+	for i := range uint64(500) {
+		packets = append(packets, packet(i, 8+int(i)))
 	}
-	if err := n.Start(func([]byte) {}); !errors.Is(err, network.ErrClosed) {
-		t.Errorf("Start after Close: %v, want ErrClosed", err)
+	deliverBy(t, a, packets, func(p []byte) { a.Send(b.id, p, network.Stream) })
+}
+
+// testOddSends: what cannot be sent is dropped, without harm.
+func (s Suite) testOddSends(t *testing.T) {
+	nodes := s.startAll(t, 2)
+	a, b := nodes[0], nodes[1]
+	p := packet(1, 100)
+	for _, class := range classes {
+		for _, to := range []nodeid.ID{nodeid.None, a.id, 1, 1 << 32, 1<<64 - 1, b.id &^ 0xffff} {
+			a.Send(to, p, class)
+		}
+		a.Send(b.id, nil, class)
+		a.Send(b.id, []byte{}, class)
+		a.Send(b.id, p, class+7)
 	}
+	deliver(t, a, b, [][]byte{packet(2, 100)}, network.Stream)
+	// An empty packet is none, but no harm either.
+	b.only(t, func(d digest) bool { return d == digestOf(p) || d == digestOf(packet(2, 100)) || d == digestOf(nil) })
 }

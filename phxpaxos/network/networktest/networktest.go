@@ -1,16 +1,3 @@
-// Package networktest checks that a network keeps the contract of package
-// network. It is promised to users: whoever brings a Network of their own runs
-// the suite in a test of theirs.
-//
-//	func TestNetwork(t *testing.T) {
-//		networktest.Run(t, func(t testing.TB, me nodeid.ID) network.Network {
-//			return mynetwork.New(me)
-//		})
-//	}
-//
-// A network may lose, repeat and reorder packets, so the suite sends again what
-// did not arrive. It may not damage packets, block a sender, or call receive
-// after Close.
 package networktest
 
 import (
@@ -32,8 +19,16 @@ type Suite struct {
 	New func(t testing.TB, me nodeid.ID) network.Network
 
 	// PacketBytesMax is the largest packet that has to arrive, in bytes.
-	// Default 10485760.
+	// Default 10485760, or 1048576 with -short.
 	PacketBytesMax int
+
+	// Address is where a node listens by TCP and maybe UDP, as "host:port". The
+	// suite plays strangers there. Default: the address in the id.
+	Address func(id nodeid.ID) string
+
+	// Guarded says that a stranger who just connects gets no packet through,
+	// whatever it sends.
+	Guarded bool
 }
 
 // Run checks the networks that open returns, with the defaults of Suite.
@@ -48,6 +43,12 @@ func (s Suite) Run(t *testing.T) {
 	t.Helper()
 	if s.PacketBytesMax == 0 {
 		s.PacketBytesMax = 10485760
+		if testing.Short() {
+			s.PacketBytesMax = 1 << 20
+		}
+	}
+	if s.Address == nil {
+		s.Address = nodeid.ID.String
 	}
 	for _, c := range []struct {
 		name string
@@ -56,10 +57,17 @@ func (s Suite) Run(t *testing.T) {
 		{"Sizes", Suite.testSizes},
 		{"EverybodyToEverybody", Suite.testMesh},
 		{"ConcurrentSenders", Suite.testConcurrentSenders},
+		{"LargeBothWays", Suite.testLargeBothWays},
+		{"ReceiverOwnsPacket", Suite.testReceiverOwnsPacket},
+		{"SendFromReceive", Suite.testSendFromReceive},
+		{"OddSends", Suite.testOddSends},
 		{"DeadPeer", Suite.testDeadPeer},
 		{"PeerThatDoesNotRead", Suite.testPeerThatDoesNotRead},
 		{"RestartedPeer", Suite.testRestartedPeer},
+		{"FormerLife", Suite.testFormerLife},
 		{"Garbage", Suite.testGarbage},
+		{"HugeClaims", Suite.testHugeClaims},
+		{"StartTwice", Suite.testStartTwice},
 		{"CloseUnderLoad", Suite.testCloseUnderLoad},
 		{"CloseWaitsForReceive", Suite.testCloseWaitsForReceive},
 		{"CloseStates", Suite.testCloseStates},

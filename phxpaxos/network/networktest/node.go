@@ -13,7 +13,7 @@ import (
 )
 
 // patience is how long the suite waits for what has to happen, and again how
-// long before it sends a packet once more.
+// long at least before it sends a packet once more.
 const (
 	patience = 60 * time.Second
 	again    = 300 * time.Millisecond
@@ -57,15 +57,21 @@ func ids(t *testing.T, n int) []nodeid.ID {
 func (s Suite) start(t *testing.T, id nodeid.ID) *node {
 	t.Helper()
 	n := &node{Network: s.New(t, id), id: id, arrived: make(map[digest]int)}
-	if err := n.Start(n.receive); err != nil {
-		t.Fatalf("Start of %v: %v", id, err)
+	s.startWith(t, n, n.receive)
+	return n
+}
+
+// startWith starts a node with a receive function of its own.
+func (s Suite) startWith(t *testing.T, n *node, receive network.Receive) {
+	t.Helper()
+	if err := n.Start(receive); err != nil {
+		t.Fatalf("Start of %v: %v", n.id, err)
 	}
 	t.Cleanup(func() {
 		if err := n.Close(); err != nil {
-			t.Errorf("Close of %v: %v", id, err)
+			t.Errorf("Close of %v: %v", n.id, err)
 		}
 	})
-	return n
 }
 
 func (s Suite) startAll(t *testing.T, n int) []*node {
@@ -89,26 +95,35 @@ func packet(seed uint64, size int) []byte {
 // deliver sends the packets from one node to another until all have arrived.
 func deliver(t *testing.T, from, to *node, packets [][]byte, class network.Class) {
 	t.Helper()
+	deliverBy(t, to, packets, func(p []byte) { from.Send(to.id, p, class) })
+}
+
+// deliverBy calls send for the packets until all have arrived at a node.
+func deliverBy(t *testing.T, to *node, packets [][]byte, send func([]byte)) {
+	t.Helper()
 	missing := make(map[digest][]byte)
 	for _, p := range packets {
-		missing[sha256.Sum256(p)] = p
+		missing[digestOf(p)] = p
 	}
 	var sent time.Time
+	wait := time.Duration(0) // doubles, or a slow machine would drown in what is sent again
 	eventually(t, "packets arrive", func() bool {
 		for d := range missing {
 			if to.has(d) {
 				delete(missing, d)
 			}
 		}
-		if len(missing) > 0 && time.Since(sent) > again {
-			sent = time.Now()
+		if len(missing) > 0 && time.Since(sent) > wait {
+			sent, wait = time.Now(), min(max(again, 2*wait), 16*again)
 			for _, p := range missing {
-				from.Send(to.id, p, class)
+				send(p)
 			}
 		}
 		return len(missing) == 0
 	})
 }
+
+func digestOf(p []byte) digest { return sha256.Sum256(p) }
 
 // eventually waits until ok returns true.
 func eventually(t *testing.T, what string, ok func() bool) {

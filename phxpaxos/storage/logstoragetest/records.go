@@ -3,6 +3,7 @@ package logstoragetest
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
@@ -19,10 +20,20 @@ func open(t *testing.T, f Factory, groups int) storage.LogStorage {
 	return s
 }
 
+// mustWrite writes puts, and then does to what it handed over what its owner
+// may do.
 func mustWrite(t *testing.T, s storage.LogStorage, puts ...storage.Put) {
 	t.Helper()
-	if err := s.Write(puts); err != nil {
+	lent := slices.Clone(puts)
+	for i := range lent {
+		lent[i].Data = bytes.Clone(lent[i].Data)
+	}
+	if err := s.Write(lent); err != nil {
 		t.Fatalf("Write: %v", err)
+	}
+	for i := range lent {
+		clear(lent[i].Data)
+		lent[i] = storage.Put{}
 	}
 }
 

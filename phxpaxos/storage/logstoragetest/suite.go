@@ -1,5 +1,3 @@
-// Package logstoragetest is the conformance suite of storage.LogStorage. Run
-// it on a storage of your own; it is promised to users.
 package logstoragetest
 
 import (

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
@@ -169,12 +170,17 @@ func (g *group) flush() error {
 }
 
 func (g *group) applyOps(sync bool) error {
-	if err := g.index.apply(g.ops, sync); err != nil {
-		g.opts.observe(event.Event{Kind: event.IndexWriteFail, Group: g.id, Size: len(g.ops), Err: err})
-		return err
+	began := time.Now()
+	err := g.index.apply(g.ops, sync)
+	e := event.Event{Kind: event.IndexWrite, Group: g.id, Size: len(g.ops), Err: err}
+	if err != nil {
+		e.Kind = event.IndexWriteFail
 	}
-	g.opts.observe(event.Event{Kind: event.IndexWrite, Group: g.id, Size: len(g.ops)})
-	return nil
+	if !g.opts.Deterministic {
+		e.Took = time.Since(began)
+	}
+	g.opts.observe(e)
+	return err
 }
 
 // checkpoint makes everything up to the present position durable: records,

@@ -189,6 +189,7 @@ func (g *group) find(instance uint64) (location, error) {
 	}
 	loc, ok, err := locate(g.index, instance)
 	if errors.Is(err, errAbsent) {
+		g.opts.observe(event.Event{Kind: event.IndexNotFound, Group: g.id, Instance: instance})
 		return location{}, storage.ErrNotFound
 	}
 	if err != nil {

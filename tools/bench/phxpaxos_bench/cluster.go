@@ -27,7 +27,8 @@ const (
 type cluster struct {
 	dir   string
 	nodes []*child
-	at    []*child // those that propose
+	at    []*child      // those that propose
+	took  time.Duration // to start
 }
 
 // startCluster starts the nodes of o for a number of groups and waits until
@@ -61,10 +62,11 @@ func startCluster(ctx context.Context, o *options, groups int) (c *cluster, err 
 // launch starts processes; those that it has started are in c.nodes, also if
 // it fails.
 func (c *cluster) launch(ctx context.Context, o *options, groups int, ids []nodeid.ID, mine []int) error {
+	began := time.Now()
 	for _, i := range mine {
 		set := setup{
 			Me: i, Nodes: ids, Dir: filepath.Join(c.dir, "node"+strconv.Itoa(i+1)),
-			Groups: groups, NoSync: !o.Durable, BatchCountMax: 1, BatchDelay: o.BatchDelay,
+			Groups: groups, NoSync: !o.Durable, Shared: o.Storage == "shared", BatchCountMax: 1, BatchDelay: o.BatchDelay,
 		}
 		if o.Batch {
 			set.BatchCountMax = 0 // the library's default
@@ -89,6 +91,7 @@ func (c *cluster) launch(ctx context.Context, o *options, groups int, ids []node
 			return err
 		}
 	}
+	c.took = time.Since(began)
 	return c.prime(ctx)
 }
 
@@ -134,11 +137,11 @@ func (c *cluster) load(l load) error {
 		mine := l
 		mine.Node = n.number
 		mine.Callers = shares[i]
-		mine.Rate = l.Rate * float64(shares[i]) / float64(l.Callers)
+		mine.Rate = l.Rate * float64(shares[i]) / float64(max(1, l.Callers))
 		if i > 0 {
 			mine.CPUProfile = ""
 		}
-		if mine.Callers == 0 {
+		if mine.Callers == 0 && l.Callers > 0 {
 			continue
 		}
 		if err := n.ask(request{Load: &mine}); err != nil {
@@ -153,7 +156,11 @@ func (c *cluster) outcomes(ctx context.Context, callers int) ([]*outcome, error)
 	ctx, cancel := context.WithTimeoutCause(ctx, answerMax, errors.New("its callers do not end"))
 	defer cancel()
 	var all []*outcome
-	for _, n := range c.at[:min(callers, len(c.at))] {
+	at := c.at
+	if callers > 0 {
+		at = at[:min(callers, len(at))]
+	}
+	for _, n := range at {
 		o, err := await(ctx, n, n.outcome)
 		if err != nil {
 			return nil, err

@@ -12,7 +12,9 @@ type figures struct {
 	Groups     int     `json:"groups"`
 	ValueBytes int     `json:"valueBytes"`
 	Callers    int     `json:"callers"`
-	Rate       float64 `json:"rate"` // 0: closed loop
+	Rate       float64 `json:"rate"`         // 0: closed loop
+	Stalled    bool    `json:"stalled"`      // the first proposer's disk stood still
+	Start      float64 `json:"startSeconds"` // until all nodes ran, behind which each group decided once
 
 	Seconds    float64 `json:"seconds"`
 	Ops        int64   `json:"ops"`        // ended in the measured time
@@ -24,6 +26,7 @@ type figures struct {
 	P999 time.Duration `json:"p999Nanoseconds"`
 	Max  time.Duration `json:"maxNanoseconds"`
 
+	CPUPercent           float64       `json:"cpuPercentPerNode"` // of one processor
 	CPUPer10kOps         float64       `json:"cpuSecondsPer10000Ops"`
 	SyncsPerSec          float64       `json:"syncsPerSecond"`          // over all nodes
 	SyncsPerOp           float64       `json:"syncsPerOp"`              // over all nodes
@@ -98,6 +101,7 @@ func (f *figures) latencies(h *hdrhistogram.Histogram) {
 func (f *figures) costs(all counters, nodes int) {
 	ops, syncs := float64(f.Ops), float64(all.syncs())
 	payload := ops * float64(f.ValueBytes)
+	f.CPUPercent = ratio(all.CPU.Seconds(), f.Seconds*float64(nodes)) * 100
 	f.CPUPer10kOps = ratio(all.CPU.Seconds(), ops) * 10000
 	f.SyncsPerSec = ratio(syncs, f.Seconds)
 	f.SyncsPerOp = ratio(syncs, ops)

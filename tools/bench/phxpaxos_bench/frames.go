@@ -17,6 +17,7 @@ type setup struct {
 	Dir    string // the child's own; it removes it when it ends
 	Groups int
 	NoSync bool
+	Shared bool // the shared log, not the original's layout
 	// BatchCountMax is Options.Batch.CountMax: 1 means no batching.
 	BatchCountMax int
 	BatchDelay    time.Duration
@@ -25,10 +26,11 @@ type setup struct {
 
 // request asks a child for one thing. Exactly one field is set.
 type request struct {
-	Prime bool  // propose once in every group
-	Load  *load // start callers; they go on until End
-	Begin bool  // the measured time begins
-	End   bool  // it ends: counters at once, the outcome when the callers have ended
+	Prime bool          // propose once in every group
+	Load  *load         // start callers; they go on until End
+	Stall time.Duration // let the log's writes stand still for so long, from now on
+	Begin bool          // the measured time begins
+	End   bool          // it ends: counters at once, the outcome when the callers have ended
 }
 
 // load is what the callers of one node do.

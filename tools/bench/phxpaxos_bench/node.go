@@ -18,6 +18,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 )
 
@@ -100,6 +101,7 @@ type benchNode struct {
 	set     setup
 	node    *phxpaxos.Node
 	disk    diskCounts
+	stall   stall
 	wire    wireCounts
 	clock   clock
 	out     *reports
@@ -110,7 +112,7 @@ type benchNode struct {
 // serve runs the node and does what the parent asks for.
 func serve(set setup, requests *gob.Decoder, out *reports) error {
 	b := &benchNode{set: set, out: out, clock: realClock{time.Now()}}
-	store, err := vfile.Open(set.Dir, set.Groups, vfile.Options{FS: countingFS{osfs.FS{}, &b.disk}})
+	store, err := openLog(set, countingFS{osfs.FS{}, &b.disk})
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}
@@ -127,11 +129,18 @@ func serve(set setup, requests *gob.Decoder, out *reports) error {
 	}
 }
 
+func openLog(set setup, fsys storage.FS) (storage.LogStorage, error) {
+	if set.Shared {
+		return sharedlog.Open(set.Dir, set.Groups, sharedlog.Options{FS: fsys})
+	}
+	return vfile.Open(set.Dir, set.Groups, vfile.Options{FS: fsys})
+}
+
 func (b *benchNode) start(store storage.LogStorage) (err error) {
 	b.node, err = phxpaxos.Run(phxpaxos.Options{
 		MyNode:        b.set.Nodes[b.set.Me],
 		Nodes:         b.set.Nodes,
-		LogStorage:    store,
+		LogStorage:    stallingLog{store, &b.stall},
 		NoSync:        b.set.NoSync,
 		GroupCount:    b.set.Groups,
 		StateMachines: []sm.StateMachine{machine{}},
@@ -179,6 +188,8 @@ func (b *benchNode) handle(q request) {
 		b.callers = startCallers(*q.Load, b.set.Groups, b.clock, b.propose, b.out.failed)
 	case q.Begin:
 		b.begin()
+	case q.Stall > 0:
+		b.stall.begin(q.Stall)
 	case q.End:
 		b.end()
 	}

@@ -22,6 +22,7 @@ const (
 	valueBytesMax = 8 << 20 // the library's limit is 10 MiB with what is around a value
 	secondsMax    = 3600
 	rateMax       = 1e7
+	stallMax      = time.Minute // callers give up soon after
 
 	// openCallers is how many operations of an open loop may be under way.
 	openCallers = 1000
@@ -36,9 +37,11 @@ type options struct {
 	Durable      bool
 	Batch        bool
 	BatchDelay   time.Duration
+	Stall        time.Duration
 	Seconds      float64
 	Warmup       float64
 	Nodes        int
+	Storage      string
 	At           int // number of the node that proposes, from 1; 0 for all
 	Dir          string
 	JSON         bool
@@ -89,8 +92,8 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 // parseArgs reads the command line. Errors name flag, value and rule.
 func parseArgs(args []string, output io.Writer) (*options, error) {
 	o := &options{
-		ValueBytes: 100, Callers: []int{1, 10, 100, 1000}, Durable: true, Batch: true, At: 1,
-		MatrixGroups: []int{1, 20, 100}, MatrixValues: []int{16, 100, 2 << 10, 100 << 10},
+		ValueBytes: 100, Callers: []int{1, 10, 100, 1000}, Durable: true, Batch: true, At: 1, Storage: "shared",
+		MatrixGroups: []int{1, 20, 100, 1000}, MatrixValues: []int{16, 100, 2 << 10, 100 << 10},
 		MatrixCallers: []int{1, 10, 100, 1000},
 	}
 	var join, me string
@@ -98,15 +101,23 @@ func parseArgs(args []string, output io.Writer) (*options, error) {
 	flags.SetOutput(output)
 	flags.IntVar(&o.Groups, "groups", 1, "how many groups")
 	flags.Func("value", "`bytes` of a value, such as 100 or 2KiB (default 100)", one(parseSize, &o.ValueBytes))
-	flags.Func("callers", "how many callers propose at once; several `numbers` are tried in turn (default 1,10,100,1000; with -rate 1000)", many(strconv.Atoi, &o.Callers))
+	flags.Func("callers", "how many callers propose at once, 0 to see an idle cluster; several `numbers` are tried in turn (default 1,10,100,1000; with -rate 1000)", many(strconv.Atoi, &o.Callers))
 	flags.Float64Var(&o.Rate, "rate", 0, "open loop: so many operations a second are due; 0 means that callers propose as fast as they get answers")
 	flags.Func("durable", "on or off: whether nodes sync their logs (default on)", one(parseOnOff, &o.Durable))
 	flags.Func("batch", "on or off: whether proposals share instances (default on)", one(parseOnOff, &o.Batch))
 	flags.DurationVar(&o.BatchDelay, "batch-delay", 0, "how long a proposal waits to be joined by more (Options.Batch.Delay)")
+	flags.DurationVar(&o.Stall, "stall", 0, "measure each load once more, while the disk of the first proposing node stands still for so long")
 	flags.Float64Var(&o.Seconds, "seconds", 3, "how long each load is measured")
 	flags.Float64Var(&o.Warmup, "warmup", 1, "how many seconds it runs before that")
 	flags.IntVar(&o.Nodes, "nodes", 3, "how many nodes, one process each")
 	flags.Func("at", "`number` of the node that proposes, or all (default 1)", one(parseAt, &o.At))
+	flags.Func("storage", "original or shared: the `layout` of the logs (default shared)", func(v string) error {
+		if v != "original" && v != "shared" {
+			return errors.New("must be original or shared")
+		}
+		o.Storage = v
+		return nil
+	})
 	flags.StringVar(&o.Dir, "dir", "", "`directory` in which the nodes get temporary ones; its disk is what is measured (default: the system's for temporary files)")
 	flags.BoolVar(&o.JSON, "json", false, "print everything that was counted, as JSON")
 	flags.StringVar(&o.Markdown, "markdown", "", "write the table to this `file`")
@@ -114,7 +125,7 @@ func parseArgs(args []string, output io.Writer) (*options, error) {
 	flags.StringVar(&o.CPUProfile, "cpuprofile", "", "write a profile of the first proposing node's measured time to this `file`, one for each load")
 	flags.StringVar(&o.AllocProfile, "allocprofile", "", "write an allocation profile of the first proposing node's whole life to this `file`")
 	flags.BoolVar(&o.Matrix, "matrix", false, "run a table of groups, values and callers; writes phxpaxos_bench.md and phxpaxos_bench.svg unless -markdown and -svg say otherwise")
-	flags.Func("matrix-groups", "`numbers` of groups (default 1,20,100)", many(strconv.Atoi, &o.MatrixGroups))
+	flags.Func("matrix-groups", "`numbers` of groups (default 1,20,100,1000)", many(strconv.Atoi, &o.MatrixGroups))
 	flags.Func("matrix-values", "`sizes` of values (default 16,100,2KiB,100KiB)", many(parseSize, &o.MatrixValues))
 	flags.Func("matrix-callers", "`numbers` of callers (default 1,10,100,1000)", many(strconv.Atoi, &o.MatrixCallers))
 	flags.StringVar(&join, "join", "", "run one node of a cluster with these `addresses`, ip:port,…; start all of its nodes afresh")
@@ -227,6 +238,8 @@ func (o *options) validate() error {
 		return fmt.Errorf("-batch-delay is %v, must be in 0..1s", o.BatchDelay)
 	case o.BatchDelay > 0 && !o.Batch:
 		return errors.New("-batch-delay needs -batch on")
+	case o.Stall < 0 || o.Stall > stallMax:
+		return fmt.Errorf("-stall is %v, must be in 0..%v", o.Stall, stallMax)
 	case !(o.Rate == 0 || o.Rate >= 0.1 && o.Rate <= rateMax):
 		return fmt.Errorf("-rate is %v, must be 0 or in 0.1..%v", o.Rate, float64(rateMax))
 	}
@@ -247,7 +260,7 @@ func (o *options) validateRows() error {
 	}{
 		{"groups", groups, 1, phxpaxos.GroupsMax},
 		{value, values, 1, valueBytesMax},
-		{"callers", callers, 1, callersMax},
+		{"callers", callers, 0, callersMax},
 	} {
 		for _, n := range c.numbers {
 			if n < c.low || n > c.high {

@@ -77,7 +77,7 @@ func TestBadFlags(t *testing.T) {
 		{"-value 9MiB", "-value is 9437184"},
 		{"-value 1TiB", "-value"},
 		{"-value -3", "-value"},
-		{"-callers 0", "-callers is 0, must be in 1..100000"},
+		{"-callers -1", "-callers is -1, must be in 0..100000"},
 		{"-callers 1,x", "-callers"},
 		{"-callers ,", "-callers"},
 		{"-durable maybe", "on or off"},

@@ -75,9 +75,23 @@ func (r *runner) all(ctx context.Context, rows []row) error {
 			}
 		}
 		r.show.step(i, fmt.Sprintf("%d groups, %s, %d callers", w.Groups, size(w.ValueBytes), w.Callers))
-		f, err := r.one(ctx, w, len(rows) > 1)
-		if err != nil {
+		if err := r.row(ctx, w, len(rows) > 1); err != nil {
 			return fmt.Errorf("%d groups, %s, %d callers: %w", w.Groups, size(w.ValueBytes), w.Callers, err)
+		}
+	}
+	return nil
+}
+
+// row measures one load, and with -stall once more while a disk stands still.
+func (r *runner) row(ctx context.Context, w row, several bool) error {
+	stalls := []time.Duration{0}
+	if r.o.Stall > 0 {
+		stalls = append(stalls, r.o.Stall)
+	}
+	for _, stall := range stalls {
+		f, err := r.one(ctx, w, several, stall)
+		if err != nil {
+			return err
 		}
 		r.results = append(r.results, f)
 		r.show.clear()
@@ -113,8 +127,8 @@ func (r *runner) nodes() string {
 	return fmt.Sprintf("%d nodes", r.o.Nodes)
 }
 
-// one measures one load.
-func (r *runner) one(ctx context.Context, w row, several bool) (*figures, error) {
+// one measures one load, and with stall for as long as a disk stands still.
+func (r *runner) one(ctx context.Context, w row, several bool, stall time.Duration) (*figures, error) {
 	c := r.cluster
 	l := load{
 		Callers: w.Callers, ValueBytes: w.ValueBytes, Rate: r.o.Rate,
@@ -131,7 +145,14 @@ func (r *runner) one(ctx context.Context, w row, several bool) (*figures, error)
 	if m.before, err = c.each(ctx, request{Begin: true}); err != nil {
 		return nil, err
 	}
-	if err := c.sleep(ctx, r.o.measured()); err != nil {
+	measured := r.o.measured()
+	if stall > 0 {
+		measured = stall
+		if err := c.at[0].ask(request{Stall: stall}); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.sleep(ctx, measured); err != nil {
 		return nil, err
 	}
 	if m.after, err = c.each(ctx, request{End: true}); err != nil {
@@ -140,7 +161,12 @@ func (r *runner) one(ctx context.Context, w row, several bool) (*figures, error)
 	if m.outcomes, err = c.outcomes(ctx, w.Callers); err != nil {
 		return nil, err
 	}
-	return m.figures()
+	f, err := m.figures()
+	if err != nil {
+		return nil, err
+	}
+	f.Stalled, f.Start = stall > 0, c.took.Seconds()
+	return f, nil
 }
 
 // finish prints and writes what is left to say.

@@ -206,3 +206,26 @@ func waitFor(t *testing.T, what string, true func() bool) {
 		<-tick.C
 	}
 }
+
+// With a disk that stands still the others go on, and an idle cluster is idle.
+func TestSmokeStalledAndIdle(t *testing.T) {
+	stdout, _, err := smoke(t, t.Context(), "-groups 2 -callers 0,40 -seconds 1 -warmup 0.2 -stall 1s -json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Loads []*figures }
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || len(got.Loads) != 4 {
+		t.Fatalf("%v in\n%s", err, stdout)
+	}
+	if idle := got.Loads[0]; idle.Ops != 0 || idle.Stalled || idle.Start <= 0 {
+		t.Errorf("idle: %+v", idle)
+	}
+	if stalled := got.Loads[3]; stalled.Ops == 0 || !stalled.Stalled || stalled.Callers != 40 {
+		t.Errorf("stalled: %+v", stalled)
+	}
+	// The node whose disk stood still wrote next to nothing.
+	nodes := got.Loads[3].Nodes
+	if nodes[0].DataSyncs > nodes[1].DataSyncs/2 {
+		t.Errorf("%d and %d syncs", nodes[0].DataSyncs, nodes[1].DataSyncs)
+	}
+}

@@ -22,6 +22,7 @@ var columns = []column{
 	{"p50", "ms", 7, func(f *figures) string { return millis(f.P50) }},
 	{"p99", "ms", 7, func(f *figures) string { return millis(f.P99) }},
 	{"p99.9", "ms", 7, func(f *figures) string { return millis(f.P999) }},
+	{"CPU %", "of 1", 6, func(f *figures) string { return number(f.CPUPercent) }},
 	{"CPU s", "/10k ops", 8, func(f *figures) string { return number(f.CPUPer10kOps) }},
 	{"syncs", "/s", 7, func(f *figures) string { return number(f.SyncsPerSec) }},
 	{"syncs", "/op", 7, func(f *figures) string { return number(f.SyncsPerOp) }},
@@ -49,8 +50,8 @@ var columns = []column{
 
 // legend says what the headings are short for.
 const legend = `
-All figures are over all processes, but: syncs/inst·node, ops/sync and peak are
-of one node. syncs: fdatasync and fsync calls; sync ms: what an fdatasync took
+All figures are over all processes, but: CPU %, syncs/inst·node, ops/sync and
+peak are of one node. syncs: fdatasync and fsync calls; sync ms: what an fdatasync took
 on average. ops/instance: the size of a batch. log B: bytes that the log wrote
 into its files for each byte of a value. disk B: the same as /proc/<pid>/io
 counts it, in whole pages of the system's cache.
@@ -71,6 +72,9 @@ func writeHead(w io.Writer) {
 func writeRow(w io.Writer, f *figures) {
 	for _, c := range columns {
 		fmt.Fprintf(w, " %*s", c.width, c.cell(f))
+	}
+	if f.Stalled {
+		fmt.Fprint(w, "  disk stalled")
 	}
 	if f.Unfinished > 0 {
 		fmt.Fprintf(w, "  %d unfinished", f.Unfinished)
@@ -97,6 +101,10 @@ func writeMarkdown(w io.Writer, about []string, all []*figures) error {
 		b.WriteString("\n")
 	}
 	for _, f := range all {
+		if f.Stalled {
+			fmt.Fprintf(&b, "\n%d groups, %s, %d callers with %s ops/s: the disk of the first proposing node stood still.\n",
+				f.Groups, size(f.ValueBytes), f.Callers, number(f.OpsPerSec))
+		}
 		if f.Unfinished > 0 {
 			fmt.Fprintf(&b, "\n%d groups, %s, %d callers: %d operations were not finished %v after the end.\n",
 				f.Groups, size(f.ValueBytes), f.Callers, f.Unfinished, drainMax)

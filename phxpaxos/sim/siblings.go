@@ -1,0 +1,36 @@
+package sim
+
+import (
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+)
+
+// siblingsOf is how a node's first group reaches the others.
+type siblingsOf struct{ n *node }
+
+var _ group.Siblings = siblingsOf{}
+
+func (s siblingsOf) Instance(group int) uint64 { return s.n.members[group].g.Instance() }
+
+func (s siblingsOf) Ahead(group int, node nodeid.ID, instance uint64) {
+	s.tell(group, func(g *oneGroup) { g.Ahead(node, instance) })
+}
+
+func (s siblingsOf) Cover(nodes []nodeid.ID) {
+	for group := 1; group < len(s.n.members); group++ {
+		s.tell(group, func(g *oneGroup) { g.Cover(nodes) })
+	}
+}
+
+type oneGroup = group.Group
+
+// tell calls a group, unless that ended the process before.
+func (s siblingsOf) tell(group int, call func(*oneGroup)) {
+	m := s.n.members[group]
+	if s.n.state != up || m.g == nil {
+		return
+	}
+	m.g.Tick(m.now())
+	call(m.g)
+	m.settle()
+}

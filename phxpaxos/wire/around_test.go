@@ -1,0 +1,36 @@
+package wire
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+)
+
+// FuzzAcceptAround: a packet that is made around its value is the one that
+// AppendMessage makes, and the value was not touched.
+func FuzzAcceptAround(f *testing.F) {
+	f.Add(0, uint64(0), uint64(0), uint64(0), uint64(0), uint32(0), []byte("v"), true)
+	f.Add(-1, ^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0), ^uint32(0), bytes.Repeat([]byte{7}, 300), true)
+	f.Add(99999, uint64(1)<<40, uint64(77), uint64(3), uint64(9), uint32(5), bytes.Repeat([]byte{9}, 20000), false)
+	f.Fuzz(func(t *testing.T, group int, cluster, instance, from, ballot uint64, last uint32, value []byte, crc bool) {
+		m := paxos.Message{Kind: paxos.Accept, From: nodeid.ID(from), Instance: instance,
+			Ballot: paxos.Ballot{Number: ballot, Node: nodeid.ID(from)}, LastChecksum: last}
+		buf := append(make([]byte, RoomFront, RoomFront+len(value)+RoomBack), value...)
+		m.Value = buf[RoomFront:]
+		got := AcceptAround(buf, RoomFront, group, cluster, &m, crc)
+		if want := AppendMessage(nil, group, cluster, &m, crc); !bytes.Equal(got, want) {
+			t.Fatalf("got\n%x, want\n%x", got, want)
+		}
+		if !bytes.Equal(m.Value, value) {
+			t.Fatal("the value has changed")
+		}
+		if len(value) > 0 {
+			before := bytes.Clone(got)
+			if m.Value[0]++; bytes.Equal(got, before) {
+				t.Fatal("the packet is a copy")
+			}
+		}
+	})
+}

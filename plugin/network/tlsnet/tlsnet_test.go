@@ -1,0 +1,257 @@
+package tlsnet_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/networktest"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
+	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
+	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
+	"github.com/phxpaxos/phxpaxos-go/plugin/network/tlsnet"
+)
+
+func TestConformance(t *testing.T) {
+	g, _, _ := guard(t, authority(t), named("a.nodes.example"), nil)
+	networktest.Suite{
+		New: func(t testing.TB, me nodeid.ID) network.Network {
+			n, err := tlsnet.New(network.Config{Me: me}, g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		},
+		Guarded: true,
+	}.Run(t)
+}
+
+// stranger connects to a node by TLS with whatever it has, and sends it a
+// packet. It returns why that failed.
+func stranger(t *testing.T, to nodeid.ID, cfg *tls.Config) error {
+	t.Helper()
+	cfg.InsecureSkipVerify = true
+	if cfg.NextProtos == nil {
+		cfg.NextProtos = []string{"phxpaxos/1"}
+	}
+	conn, err := tls.Dial("tcp4", to.String(), cfg)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.Write(frame("a stranger's"))
+	conn.SetReadDeadline(time.Now().Add(soon))
+	_, err = conn.Read(make([]byte, 1))
+	if err == nil {
+		err = nil
+	}
+	return err
+}
+
+func frame(packet string) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(packet)+4)), packet...)
+}
+
+// Nobody gets a byte to the node without a good certificate; each attempt is
+// counted, and the log has a line for the source.
+func TestStrangers(t *testing.T) {
+	ours, foreign := authority(t), authority(t)
+	g, rec, log := guard(t, ours, named("a.nodes.example"), func(c *certs.Config) { c.HandshakeTimeout = time.Minute })
+	a := start(t, freeIDs(t, 1)[0], g)
+	pair := func(a *certtest.Authority, l certtest.Leaf) *tls.Config {
+		p := issue(t, a, l)
+		cert, err := tls.LoadX509KeyPair(p.CertFile, p.KeyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Not Certificates: a client that is told which authorities are asked
+		// for may show none instead.
+		return &tls.Config{GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }}
+	}
+	overTLS := func(c *tls.Config) func() error { return func() error { return stranger(t, a.id, c) } }
+	plain := func(b []byte) func() error {
+		return func() error {
+			conn, err := net.Dial("tcp4", a.id.String())
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			conn.Write(b)
+			conn.SetReadDeadline(time.Now().Add(soon))
+			_, err = io.Copy(io.Discard, conn) // until the node closes it
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				err = io.EOF
+			}
+			return err
+		}
+	}
+	old := pair(ours, certtest.Leaf{Names: []string{"b.nodes.example"}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
+	tls12 := pair(ours, named("b.nodes.example"))
+	tls12.MaxVersion = tls.VersionTLS12
+	otherProtocol := pair(ours, named("b.nodes.example"))
+	otherProtocol.NextProtos = []string{"h2"}
+	noProtocol := pair(ours, named("b.nodes.example"))
+	noProtocol.NextProtos = []string{}
+	cases := []struct {
+		name, reason string
+		try          func() error
+	}{
+		{"without a certificate", "didn't provide a certificate", overTLS(&tls.Config{})},
+		{"of a foreign authority", "unknown authority", overTLS(pair(foreign, named("b.nodes.example")))},
+		{"expired", "expired", overTLS(old)},
+		{"not yet valid", "not yet valid", overTLS(pair(ours, certtest.Leaf{Names: []string{"b.nodes.example"}, NotBefore: time.Now().Add(time.Hour), NotAfter: time.Now().Add(2 * time.Hour)}))},
+		{"not on the list", "no name on the list: the certificate is for b.other.example", overTLS(pair(ours, named("b.other.example")))},
+		{"only a common name beside others", "no name on the list", overTLS(pair(ours, certtest.Leaf{Names: []string{"b.other.example"}, CommonName: "b.nodes.example"}))},
+		{"a label too many", "no name on the list", overTLS(pair(ours, named("x.b.nodes.example")))},
+		{"for servers only", "incompatible key usage", overTLS(pair(ours, certtest.Leaf{Names: []string{"b.nodes.example"}, Uses: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}))},
+		{"TLS 1.2", "unsupported versions", overTLS(tls12)},
+		{"another protocol", "unsupported application protocols", overTLS(otherProtocol)},
+		{"no protocol", "does not speak phxpaxos/1", overTLS(noProtocol)},
+		{"a frame without TLS", "does not look like a TLS handshake", plain(frame("a stranger's"))},
+		{"HTTP", "does not look like a TLS handshake", plain([]byte("GET / HTTP/1.1\r\n\r\n"))},
+		{"garbage", "", plain([]byte(strings.Repeat("\x16\x03\x01\xff\xff garbage", 5000)))},
+	}
+	for i, c := range cases {
+		before := rec.count(event.NetRefused, c.reason)
+		if err := c.try(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		eventually(t, c.name+" is counted", func() bool {
+			return rec.count(event.NetRefused, c.reason) == before+1 && rec.count(event.NetRefused, "") == i+1
+		})
+	}
+	if n := log.count("refused who connected"); n != 1 {
+		t.Errorf("%d lines for one source in a minute, want 1", n)
+	}
+	if log.count("from=127.0.0.1") != 1 {
+		t.Error("the line does not say who it was")
+	}
+	// A node is let in meanwhile, and nothing of all that has arrived.
+	other, _, _ := guard(t, ours, named("b.nodes.example"), nil)
+	b := start(t, freeIDs(t, 1)[0], other)
+	b.Send(a.id, []byte("a node's"), network.Stream)
+	if got := a.got(t); got != "a node's" {
+		t.Errorf("received %q", got)
+	}
+	if n := a.rec.count(event.NetTCPIn, ""); n != 1 {
+		t.Errorf("%d packets, want 1", n)
+	}
+	udp, err := net.Dial("udp4", a.id.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	udp.Write([]byte("a datagram"))
+	if _, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(a.id.AddrPort())); err != nil {
+		t.Errorf("the UDP port is taken: %v", err)
+	}
+}
+
+// Who connects and says nothing is let go.
+func TestSilence(t *testing.T) {
+	g, rec, _ := guard(t, authority(t), named("a.nodes.example"), func(c *certs.Config) { c.HandshakeTimeout = 20 * time.Millisecond })
+	a := start(t, freeIDs(t, 1)[0], g)
+	conn, err := net.Dial("tcp4", a.id.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(soon))
+	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("the connection stays open")
+	}
+	eventually(t, "it is counted", func() bool { return rec.count(event.NetRefused, "did not prove who it is within 20ms") == 1 })
+}
+
+// A common name counts where there is no other.
+func TestCommonName(t *testing.T) {
+	ours := authority(t)
+	ga, _, _ := guard(t, ours, named("a.nodes.example"), func(c *certs.Config) { c.Allow = []string{"Node-B"} })
+	gb, _, _ := guard(t, ours, certtest.Leaf{CommonName: "node-b"}, nil)
+	ids := freeIDs(t, 2)
+	a, b := start(t, ids[0], ga), start(t, ids[1], gb)
+	b.Send(a.id, []byte("hello"), network.Stream)
+	if got := a.got(t); got != "hello" {
+		t.Errorf("received %q", got)
+	}
+}
+
+// A node that is not the one that was dialled gets no packets, and who dials
+// hears why, also when it is refused itself.
+func TestDialRefuses(t *testing.T) {
+	ours, foreign := authority(t), authority(t)
+	ids := freeIDs(t, 2)
+	for _, c := range []struct {
+		name, reason string
+		a            func(*certs.Config)
+		server       *certtest.Authority
+		b            certtest.Leaf
+	}{
+		{"foreign authority", "unknown authority", nil, foreign, named("b.nodes.example")},
+		{"not on the list", "no name on the list", nil, ours, named("b.other.example")},
+		{"another node's certificate", "not the certificate of node", func(c *certs.Config) {
+			c.Nodes = map[nodeid.ID]string{ids[1]: "b.nodes.example"}
+		}, ours, named("c.nodes.example")},
+		{"this node is refused", "peer does not let this node in", nil, ours, named("b.nodes.example")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ga, _, _ := guard(t, ours, named("a.nodes.example"), c.a)
+			gb, _, _ := guard(t, c.server, c.b, func(cfg *certs.Config) {
+				if c.reason == "peer does not let this node in" {
+					cfg.Allow = []string{"nobody.example"}
+				}
+			})
+			a, b := start(t, ids[0], ga), start(t, ids[1], gb)
+			a.Send(b.id, []byte("secret"), network.Stream)
+			eventually(t, "the refusal is seen", func() bool { return a.rec.count(event.NetError, c.reason) > 1 })
+			if len(b.in) != 0 {
+				t.Error("a packet was sent nevertheless")
+			}
+		})
+	}
+}
+
+// Who has the certificate of one node cannot speak for another one.
+func TestPacketsOfOthers(t *testing.T) {
+	ours := authority(t)
+	ids := freeIDs(t, 3)
+	ga, rec, _ := guard(t, ours, named("a.nodes.example"), func(c *certs.Config) {
+		c.Nodes = map[nodeid.ID]string{ids[1]: "b.nodes.example", ids[2]: "c.nodes.example"}
+	})
+	gb, _, _ := guard(t, ours, named("b.nodes.example"), nil)
+	a, b := start(t, ids[0], ga), start(t, ids[1], gb)
+	message := func(from nodeid.ID) []byte {
+		return wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.Prepare, From: from}, true)
+	}
+	own, nobodys := message(ids[1]), message(nodeid.None)
+	b.Send(a.id, own, network.Stream)
+	if got := a.got(t); got != string(own) {
+		t.Fatal("the own packet differs")
+	}
+	for i, forged := range [][]byte{message(ids[2]), message(12345), nobodys} {
+		b.Send(a.id, forged, network.Stream)
+		eventually(t, "it is refused", func() bool {
+			return rec.count(event.NetRefused, "came from b.nodes.example") == i+1
+		})
+		eventually(t, "the own packets go on", func() bool {
+			b.Send(a.id, own, network.Stream)
+			return len(a.in) > 0
+		})
+		for len(a.in) > 0 {
+			if got := a.got(t); got != string(own) {
+				t.Fatalf("received a packet of somebody else")
+			}
+		}
+	}
+}

@@ -1,0 +1,315 @@
+package statemachine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	pb "github.com/phxpaxos/phxpaxos-go/plugin/statemachine/statemachinepb"
+)
+
+// ID is what the process says.
+func (h *host) ID() sm.ID { return sm.ID(h.desc.Id) }
+
+// Execute is ExecuteBatch with one entry.
+func (h *host) Execute(e sm.Entry) ([]byte, error) {
+	var one [1][]byte
+	results, err := h.ExecuteBatch([]sm.Entry{e}, one[:0])
+	if err != nil {
+		return nil, err
+	}
+	return results[0], nil
+}
+
+// ExecuteBatch gives the entries to the process in one call.
+func (h *host) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, error) {
+	if len(entries) == 0 {
+		return results, nil
+	}
+	g, err := h.contact(entries[0].Group)
+	if err != nil {
+		return results, fmt.Errorf("%w: %w", sm.ErrInterrupted, err)
+	}
+	l, err := h.admit(g, entries[0])
+	if err != nil {
+		return results, err
+	}
+	response, err := g.exchange(l, entries)
+	if err != nil {
+		l.condemn(err)
+		return results, l.interrupted()
+	}
+	if err := h.executed(l, g, entries, response); err != nil {
+		l.condemn(err)
+		return results, fmt.Errorf("%w: %w", sm.ErrInterrupted, err)
+	}
+	results = append(results, response.Results...)
+	if response.Failed {
+		return results, fmt.Errorf("state machine %d: %s", h.desc.Id, response.Error)
+	}
+	return results, nil
+}
+
+// admit returns the process that may execute an entry.
+func (h *host) admit(g *group, e sm.Entry) (*life, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.life == nil:
+		return nil, h.away()
+	case !g.told:
+		return nil, fmt.Errorf("%w: a new process runs", sm.ErrInterrupted)
+	case position{e.Instance, e.Index}.before(g.at):
+		h.life.condemn(errRepeat)
+		return nil, fmt.Errorf("%w: %w", sm.ErrInterrupted, errRepeat)
+	}
+	return h.life, nil
+}
+
+// exchange sends a request on the group's stream and waits for the response.
+func (g *group) exchange(l *life, entries []sm.Entry) (*pb.ExecuteResponse, error) {
+	defer g.forget()
+	if g.streamOf != l {
+		stream, err := l.rpc.Execute(l.ctx)
+		if err != nil {
+			return nil, err
+		}
+		g.stream, g.streamOf = stream, l
+	}
+	timer := time.AfterFunc(l.opts.CallTimeout, func() { l.condemn(hangs(l.opts.CallTimeout)) })
+	defer timer.Stop()
+	// Why sending failed is what receiving says.
+	if err := g.stream.Send(g.ask(entries)); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return g.stream.Recv()
+}
+
+// ask makes the request for entries. One goroutine executes in a group, so
+// the group's own will do.
+func (g *group) ask(entries []sm.Entry) *pb.ExecuteRequest {
+	first, last := entries[0], entries[len(entries)-1]
+	r := &g.request
+	r.Group, r.Instance, r.Replay, r.Last = int32(first.Group), first.Instance, first.Replay, last.Last
+	for len(g.entries) < len(entries) {
+		g.entries = append(g.entries, &pb.Entry{})
+	}
+	r.Entries = g.entries[:len(entries)]
+	for i, e := range entries {
+		r.Entries[i].Index, r.Entries[i].Value = uint32(e.Index), e.Value
+	}
+	return r
+}
+
+// forget drops the values of the last request.
+func (g *group) forget() {
+	for _, e := range g.request.Entries {
+		e.Value = nil
+	}
+}
+
+// executed takes note of what the process has executed, if its answer makes
+// sense.
+func (h *host) executed(l *life, g *group, entries []sm.Entry, r *pb.ExecuteResponse) error {
+	n := len(r.Results)
+	switch {
+	case !r.Failed && n != len(entries):
+		return fmt.Errorf("it was given %d entries and answered with %d results", len(entries), n)
+	case r.Failed && n >= len(entries):
+		return fmt.Errorf("it was given %d entries and answered with %d results, and a failure", len(entries), n)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.life != l {
+		return errors.New("it has ended meanwhile")
+	}
+	old := g.at.before(g.reached)
+	if n > 0 {
+		g.at = behind(entries[n-1])
+		if g.reached.before(g.at) {
+			g.reached = g.at
+		}
+	}
+	if old && !g.at.before(g.reached) {
+		h.tell()
+	}
+	if !h.desc.Checkpoints {
+		return nil
+	}
+	return g.durable(r.Checkpoint)
+}
+
+// BeforePropose lets the process replace a value. If there is none it waits
+// for the next as long as a call may take, and then leaves the value alone.
+func (h *host) BeforePropose(index int, value []byte) []byte {
+	ctx, cancel := context.WithTimeout(h.closing, h.opts.CallTimeout)
+	defer cancel()
+	for {
+		l, err := h.await(ctx)
+		if err != nil {
+			h.logger().Error("value is proposed without having been shown to its state machine", "group", index, "err", err)
+			return value
+		}
+		response, err := call(l, h.opts.CallTimeout, l.rpc.BeforePropose, &pb.BeforeProposeRequest{Group: int32(index), Value: value})
+		if err == nil {
+			return response.Value
+		}
+		h.gone(ctx, l)
+	}
+}
+
+// gone waits until a process that is over is no longer the one to call.
+func (h *host) gone(ctx context.Context, l *life) {
+	for {
+		h.mu.Lock()
+		same, changed := h.life == l, h.changed
+		h.mu.Unlock()
+		if !same || h.wait(ctx, changed) != nil {
+			return
+		}
+	}
+}
+
+// Snapshot lets the process freeze its durable state. The files lie where the
+// process put them: both run on one machine, and what a group may send for
+// hours need not be copied. They stay valid if the process dies, unless its
+// successor removes them.
+func (h *host) Snapshot(index int) (sm.Snapshot, error) {
+	g, err := h.contact(index)
+	if err != nil {
+		return sm.Snapshot{}, err
+	}
+	l, err := h.current()
+	if err != nil {
+		return sm.Snapshot{}, err
+	}
+	r, err := call(l, h.opts.SnapshotTimeout, l.rpc.TakeSnapshot, &pb.TakeSnapshotRequest{Group: int32(index)})
+	if err != nil {
+		return sm.Snapshot{}, err
+	}
+	if r.Failed {
+		return sm.Snapshot{}, fmt.Errorf("state machine %d: snapshot: %s", h.desc.Id, r.Error)
+	}
+	release := func() {
+		// In another life the handle means nothing.
+		if now, err := h.current(); err == nil && now == l {
+			call(l, h.opts.CallTimeout, l.rpc.ReleaseSnapshot, &pb.ReleaseSnapshotRequest{Handle: r.Handle}) // an error ends the life
+		}
+	}
+	err = checkFiles(r.Dir, r.Files)
+	if h.mu.Lock(); err == nil && h.life == l && r.Instance >= g.at.instance {
+		err = fmt.Errorf("its snapshot includes instance %d; it has everything below %d", r.Instance, g.at.instance)
+	}
+	h.mu.Unlock()
+	if err != nil {
+		l.condemn(err)
+		return sm.Snapshot{}, fmt.Errorf("%w: %w", sm.ErrInterrupted, err)
+	}
+	return sm.Snapshot{Instance: r.Instance, Dir: r.Dir, Files: r.Files, Release: release}, nil
+}
+
+// checkFiles checks the paths of a snapshot: the host would send any file.
+func checkFiles(dir string, files []string) error {
+	if !filepath.IsAbs(dir) {
+		return fmt.Errorf("the directory of its snapshot is %q, which is not absolute", dir)
+	}
+	for _, f := range files {
+		if !filepath.IsLocal(filepath.FromSlash(f)) {
+			return fmt.Errorf("its snapshot has the file %q, which is not below the directory", f)
+		}
+	}
+	return nil
+}
+
+// LoadSnapshot lets the process replace its durable state.
+func (h *host) LoadSnapshot(index int, s sm.Snapshot) error {
+	g, err := h.contact(index)
+	if err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(s.Dir)
+	if err != nil {
+		return fmt.Errorf("statemachine: %w", err)
+	}
+	l, err := h.current()
+	if err != nil {
+		return err
+	}
+	r, err := call(l, h.opts.SnapshotTimeout, l.rpc.LoadSnapshot,
+		&pb.LoadSnapshotRequest{Group: int32(index), Instance: s.Instance, Dir: dir, Files: s.Files})
+	if err != nil {
+		return err
+	}
+	if r.Failed {
+		return fmt.Errorf("state machine %d: load a snapshot: %s", h.desc.Id, r.Error)
+	}
+	ends, err := l.checkpoints([]int{index})
+	if err == nil && ends[0] != s.Instance {
+		err = fmt.Errorf("it loaded a snapshot of instance %d, and says that its durable state ends with %d", s.Instance, int64(ends[0]))
+		l.condemn(err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", sm.ErrInterrupted, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.life != l {
+		return fmt.Errorf("%w: the process ended when it had loaded a snapshot", sm.ErrInterrupted)
+	}
+	told := g.told
+	g.begin(s.Instance)
+	g.told = told
+	h.tell()
+	return nil
+}
+
+// Query reads the state of a group in the process. It waits until there is
+// one that has everything that was executed before.
+func (h *host) Query(ctx context.Context, index int, request []byte) ([]byte, error) {
+	if !h.desc.Queries {
+		return nil, fmt.Errorf("statemachine: state machine %d answers no queries; its author has to implement statemachine.Querier", h.desc.Id)
+	}
+	g, err := h.contact(index)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		l, err := h.level(ctx, g)
+		if err != nil {
+			return nil, fmt.Errorf("statemachine: query: %w", err)
+		}
+		within, cancel := context.WithCancelCause(l.ctx)
+		stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+		r, err := callWithin(within, l, h.opts.CallTimeout, l.rpc.Query, &pb.QueryRequest{Group: int32(index), Request: request})
+		stop()
+		cancel(nil)
+		switch {
+		case err == nil && r.Failed:
+			return nil, fmt.Errorf("state machine %d: query: %s", h.desc.Id, r.Error)
+		case err == nil:
+			return r.Response, nil
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("statemachine: query: %w", context.Cause(ctx))
+		}
+		h.gone(ctx, l) // it is over, the next one answers
+	}
+}
+
+// level waits for a process whose state of g is not older than any before.
+func (h *host) level(ctx context.Context, g *group) (*life, error) {
+	for {
+		h.mu.Lock()
+		l, changed, old := h.life, h.changed, g.at.before(g.reached)
+		h.mu.Unlock()
+		if l != nil && !old {
+			return l, nil
+		}
+		if err := h.wait(ctx, changed); err != nil {
+			return nil, err
+		}
+	}
+}

@@ -1,0 +1,303 @@
+package statemachine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine"
+	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine/ledger"
+	pb "github.com/phxpaxos/phxpaxos-go/plugin/statemachine/statemachinepb"
+)
+
+// The test binary is also the program that is loaded: what it does then is in
+// its environment.
+const (
+	childMode = "STATEMACHINE_TEST_MODE"
+	childDir  = "STATEMACHINE_TEST_DIR"
+)
+
+func TestMain(m *testing.M) {
+	mode := os.Getenv(childMode)
+	if mode == "" {
+		os.Exit(m.Run())
+	}
+	if err := child(mode); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
+}
+
+// checkpointer and snapshotter are parts of a ledger.
+type (
+	checkpointer interface {
+		sm.StateMachine
+		sm.Checkpointer
+	}
+	snapshotter interface {
+		sm.StateMachine
+		sm.Snapshotter
+	}
+)
+
+// stamp replaces values before they are proposed.
+type stamp struct{}
+
+func (stamp) BeforePropose(group int, value []byte) []byte {
+	return fmt.Appendf(nil, "%s, stamped in group %d", value, group)
+}
+
+// child is the program that is loaded.
+func child(mode string) error {
+	dir := os.Getenv(childDir)
+	if mode == "memory" || mode == "plain" || mode == "changes" {
+		dir = ""
+	}
+	l, err := ledger.Open(dir, 3)
+	if err != nil {
+		return err
+	}
+	switch mode {
+	case "ledger":
+		return statemachine.Serve(&moody{l})
+	case "host":
+		return host()
+	case "memory":
+		return statemachine.Serve(struct {
+			sm.BatchExecutor
+			sm.StateMachine
+			statemachine.Querier
+		}{l, l, &moody{l}})
+	case "plain":
+		return statemachine.Serve(struct{ sm.StateMachine }{l})
+	case "checkpoints":
+		return statemachine.Serve(struct{ checkpointer }{l})
+	case "snapshots":
+		return statemachine.Serve(struct{ snapshotter }{l})
+	case "changes":
+		return statemachine.Serve(struct {
+			sm.StateMachine
+			stamp
+		}{l, stamp{}})
+	case "checkpoints changes":
+		return statemachine.Serve(struct {
+			checkpointer
+			stamp
+		}{l, stamp{}})
+	case "snapshots changes":
+		return statemachine.Serve(struct {
+			snapshotter
+			stamp
+		}{l, stamp{}})
+	case "logs":
+		return statemachine.Serve(talker{l})
+	case "exits":
+		return errors.New("no data, no life")
+	case "says nothing":
+		select {}
+	case "says nonsense":
+		fmt.Println("hello there")
+		select {}
+	case "says too much":
+		os.Stdout.Write(bytes.Repeat([]byte("x"), 1<<20))
+		select {}
+	case "other version":
+		fmt.Println("1|99|unix|/nowhere|grpc")
+		select {}
+	case "nobody listens":
+		fmt.Println("1|1|unix|/nowhere/at/all|grpc")
+		select {}
+	case "reserved id":
+		return statemachine.Serve(reserved{l})
+	}
+	return lie(mode, l)
+}
+
+type reserved struct{ sm.StateMachine }
+
+func (reserved) ID() sm.ID { return sm.Master }
+
+// moody is a ledger that does what a value says.
+type moody struct{ *ledger.Ledger }
+
+func (m *moody) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, error) {
+	for _, e := range entries {
+		switch string(e.Value) {
+		case "fail":
+			return results, errors.New("disk is full")
+		case "die":
+			os.Exit(7)
+		case "die once":
+			name := os.Getenv(childDir) + "/died"
+			if _, err := os.Stat(name); err != nil {
+				os.WriteFile(name, nil, 0o600)
+				os.Exit(7)
+			}
+		case "panic":
+			panic("value that nobody expected")
+		}
+		r, err := m.Execute(e)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, r)
+	}
+	return results, nil
+}
+
+func (m *moody) Query(ctx context.Context, group int, request []byte) ([]byte, error) {
+	switch string(request) {
+	case "fail":
+		return nil, errors.New("no such key")
+	case "pid":
+		return fmt.Append(nil, os.Getpid()), nil
+	case "wait":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return m.Ledger.Query(ctx, group, request)
+}
+
+// talker logs in all ways that there are.
+type talker struct{ *ledger.Ledger }
+
+func (t talker) Execute(e sm.Entry) ([]byte, error) {
+	statemachine.NewLogger(slog.LevelInfo).Warn("by slog", "instance", e.Instance, "value", string(e.Value))
+	fmt.Fprintln(os.Stderr, "by standard error\n{\"@message\": 5}")
+	fmt.Println("by standard output")
+	return t.Ledger.Execute(e)
+}
+
+func (t talker) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, error) {
+	for _, e := range entries {
+		r, err := t.Execute(e)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, r)
+	}
+	return results, nil
+}
+
+// liar answers by the protocol, and says what is not true.
+type liar struct {
+	pb.UnimplementedStateMachineServer
+	mode string
+	l    *ledger.Ledger
+}
+
+func (s *liar) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
+	first := os.Getenv(childDir) + "/first"
+	_, err := os.Stat(first)
+	os.WriteFile(first, nil, 0o600)
+	r := &pb.DescribeResponse{Id: int32(ledger.ID), Checkpoints: true, Queries: true}
+	switch {
+	case s.mode == "snapshots without checkpoints":
+		r.Checkpoints, r.Snapshots = false, true
+	case s.mode == "changes its id" && err == nil:
+		r.Id++
+	}
+	return r, nil
+}
+
+func (s *liar) Checkpoints(_ context.Context, r *pb.CheckpointsRequest) (*pb.CheckpointsResponse, error) {
+	n := len(r.Groups)
+	if s.mode == "forgets a checkpoint" {
+		n++
+	}
+	return &pb.CheckpointsResponse{Checkpoints: make([]*pb.Checkpoint, n)}, nil
+}
+
+func (s *liar) Execute(stream grpc.BidiStreamingServer[pb.ExecuteRequest, pb.ExecuteResponse]) error {
+	for {
+		r, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		if s.mode == "hangs up" && string(r.Entries[0].Value) == "lie" {
+			return nil
+		}
+		response, err := s.execute(r)
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(response); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *liar) execute(r *pb.ExecuteRequest) (*pb.ExecuteResponse, error) {
+	if string(r.Entries[0].Value) != "lie" {
+		return &pb.ExecuteResponse{Results: make([][]byte, len(r.Entries))}, nil
+	}
+	switch s.mode {
+	case "too few results":
+		return &pb.ExecuteResponse{Results: make([][]byte, len(r.Entries)-1)}, nil
+	case "too many results":
+		return &pb.ExecuteResponse{Results: make([][]byte, len(r.Entries)+1)}, nil
+	case "all results and a failure":
+		return &pb.ExecuteResponse{Results: make([][]byte, len(r.Entries)), Failed: true}, nil
+	case "checkpoint of the future":
+		return &pb.ExecuteResponse{Results: make([][]byte, len(r.Entries)), Checkpoint: &pb.Checkpoint{Any: true, Instance: r.Instance + 1}}, nil
+	case "huge answer":
+		return &pb.ExecuteResponse{Results: [][]byte{make([]byte, 200<<20)}}, nil
+	case "answers late":
+		time.Sleep(time.Hour)
+	}
+	return nil, errors.New("no idea")
+}
+
+// lie serves a liar.
+func lie(mode string, l *ledger.Ledger) error {
+	go func() {
+		os.Stdin.Read(make([]byte, 1))
+		os.Exit(0)
+	}()
+	goplugin.Serve(&goplugin.ServeConfig{
+		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: "PHXPAXOS_STATEMACHINE", MagicCookieValue: "7c1f4d0a9be2"},
+		VersionedPlugins: map[int]goplugin.PluginSet{1: {"statemachine": lies{server: &liar{mode: mode, l: l}}}},
+		Logger:           hclog.NewNullLogger(),
+		GRPCServer:       func(opts []grpc.ServerOption) *grpc.Server { return grpc.NewServer(opts...) },
+	})
+	return nil
+}
+
+type lies struct {
+	goplugin.NetRPCUnsupportedPlugin
+	server pb.StateMachineServer
+}
+
+func (s lies) GRPCServer(_ *goplugin.GRPCBroker, g *grpc.Server) error {
+	pb.RegisterStateMachineServer(g, s.server)
+	return nil
+}
+
+func (s lies) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// host loads a ledger, prints its process id, and waits.
+func host() error {
+	m, err := load(os.Getenv(childDir), "ledger", statemachine.Options{})
+	if err != nil {
+		return err
+	}
+	pid, err := m.Query(context.Background(), 0, []byte("pid"))
+	fmt.Println(strings.TrimSpace(string(pid)))
+	if err != nil {
+		return err
+	}
+	select {}
+}

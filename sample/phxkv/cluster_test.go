@@ -1,0 +1,207 @@
+package phxkv_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
+	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
+	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/client"
+	"github.com/phxpaxos/phxpaxos-go/sample/process"
+)
+
+// soon is how long anything may take that has to happen; it is long because
+// machines that run tests are slow, and a test that passes never waits for it.
+const soon = 60 * time.Second
+
+// binaries is a directory with both programs, built once for all tests.
+var binaries = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "build", "-o", binaryDir+"/", "./phxkv_grpcserver", "./phxkv_client_tools").CombinedOutput()
+	if err != nil {
+		return "", errors.New("go build: " + string(out))
+	}
+	return binaryDir, nil
+})
+
+var binaryDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "phxkv")
+	if err != nil {
+		panic(err)
+	}
+	binaryDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// cluster is some servers on real ports and a real disk. Its directory holds
+// links to the programs, so that they are called as in the transcripts.
+type cluster struct {
+	t     *testing.T
+	dir   string
+	ids   []nodeid.ID
+	flags []string // of the servers
+	nodes []*process.Process
+}
+
+func newCluster(t *testing.T, size int, flags ...string) *cluster {
+	t.Helper()
+	ids, err := nodeaddr.Free(size, 10000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{t: t, dir: workDir(t), ids: ids, flags: append([]string{"-lease", "2s"}, flags...), nodes: make([]*process.Process, len(ids))}
+	return c
+}
+
+// workDir is a directory with the programs in it.
+func workDir(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts servers in processes of their own")
+	}
+	from, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"phxkv_grpcserver", "phxkv_client_tools"} {
+		if err := os.Symlink(filepath.Join(from, name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func (c *cluster) grpc(i int) string { return grpcAddress(c.t, c.ids[i]).String() }
+
+func grpcAddress(t *testing.T, id nodeid.ID) netip.AddrPort {
+	t.Helper()
+	addr, err := phxkv.GRPCAddress(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+func (c *cluster) kvPath(i int) string  { return fmt.Sprintf("storage/kvdb_%d", i) }
+func (c *cluster) logPath(i int) string { return fmt.Sprintf("storage/paxoslog_%d", i) }
+
+func (c *cluster) startAll() {
+	c.t.Helper()
+	for i := range c.ids {
+		c.start(i)
+	}
+	for _, key := range groupKeys {
+		c.master(key)
+	}
+}
+
+func (c *cluster) start(i int) {
+	c.t.Helper()
+	args := append(c.flags[:len(c.flags):len(c.flags)], "-log_dir", fmt.Sprintf("log%d", i),
+		c.grpc(i), c.ids[i].String(), nodeaddr.List(c.ids), c.kvPath(i), c.logPath(i))
+	ctx, cancel := context.WithTimeout(c.t.Context(), soon)
+	defer cancel()
+	want := fmt.Sprintf("Server listening on %s\n", c.grpc(i))
+	p, err := process.StartServer(ctx, func(out string) bool { return out == want }, c.dir, "./phxkv_grpcserver", args...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(p.Kill)
+	c.nodes[i] = p
+}
+
+func (c *cluster) terminate(i int) {
+	c.t.Helper()
+	if err := c.nodes[i].Signal(syscall.SIGTERM); err != nil {
+		c.t.Fatal(err)
+	}
+	exits(c.t, c.nodes[i], 0)
+}
+
+func exits(t *testing.T, p *process.Process, want int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	if exit, err := p.Exit(ctx); err != nil || exit != want {
+		t.Fatalf("exit code %d, %v, want %d; stdout %.500q, stderr %q", exit, err, want, p.Stdout(), p.Stderr())
+	}
+}
+
+// Keys of the groups 0, 1 and 2.
+var groupKeys = []string{"c", "a", "key_hello"}
+
+// master waits until some server that runs answers for the group of a key,
+// and returns which.
+func (c *cluster) master(key string) (node int) {
+	c.t.Helper()
+	eventually(c.t, "a master of "+key, func() bool {
+		for i := range c.ids {
+			redirected := false
+			reader := client.New(c.grpc(i), client.Options{Redirected: func(string) { redirected = true }})
+			ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
+			answer := reader.GetGlobal(ctx, key)
+			cancel()
+			reader.Close()
+			if !redirected && (answer.Code == phxkv.CodeOK || answer.Code == phxkv.CodeNotExist) {
+				node = i
+				return true
+			}
+		}
+		return false
+	})
+	return node
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(soon); !is(); <-time.After(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited for %s in vain", what)
+		}
+	}
+}
+
+// shell runs a command line and returns its output and exit code.
+func shell(t *testing.T, dir, line string) (stdout string, exit int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", line)
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		t.Fatalf("%.200s: %v", line, err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// tool runs the client at node i.
+func (c *cluster) tool(i int, args ...string) (stdout string, exit int) {
+	c.t.Helper()
+	for n, arg := range args {
+		args[n] = "'" + arg + "'"
+	}
+	return shell(c.t, c.dir, "./phxkv_client_tools "+c.grpc(i)+" "+strings.Join(args, " "))
+}
+
+func (c *cluster) client(i int) *client.Client {
+	k := client.New(c.grpc(i), client.Options{})
+	c.t.Cleanup(func() { k.Close() })
+	return k
+}

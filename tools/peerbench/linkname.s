@@ -1,0 +1,1 @@
+// Empty: it lets dragonboat.go declare a function without a body.
