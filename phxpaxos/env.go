@@ -48,16 +48,25 @@ func (e env) Max() (instance uint64, ok bool, err error) {
 }
 
 func (e env) Variable(name group.Variable) (value []byte, ok bool, err error) {
+	if name == group.Newcomer {
+		ok, err = e.marked()
+		return nil, ok, err
+	}
 	value, err = e.store.Variable(e.index, variables[name])
 	return found(value, err)
 }
 
 func (e env) SetVariable(name group.Variable, value []byte) error {
+	if name == group.Newcomer {
+		return e.setMark(len(value) > 0)
+	}
 	if err := e.store.SetVariable(e.index, variables[name], value); err != nil {
 		return fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	return nil
 }
+
+func (e env) Do(j group.Job) { e.clerk.do(j) }
 
 func (e env) Observe(ev event.Event) {
 	ev.Group = e.index

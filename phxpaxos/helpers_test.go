@@ -338,7 +338,8 @@ func newCluster(t testing.TB, size, groups int, change func(i int, o *Options)) 
 		c.machines = append(c.machines, newRegister(1))
 		o := Options{
 			MyNode: all[i], Nodes: all, GroupCount: groups, LogStorage: c.stores[i],
-			Network: c.hub.network(all[i]), StateMachines: []sm.StateMachine{c.machines[i]},
+			FirstStart: true, // no node is ever wiped, and any may be cut off at once
+			Network:    c.hub.network(all[i]), StateMachines: []sm.StateMachine{c.machines[i]},
 		}
 		if change != nil {
 			change(i, &o)

@@ -43,6 +43,11 @@ type machine interface {
 	HandMaster(t *group.Ticket, node nodeid.ID)
 	SetMasterLease(lease time.Duration)
 	Read(t *group.Ticket)
+	JobDone(r group.JobResult)
+	Progress() group.Progress
+	SetHold(instances uint64)
+	PauseCleaning(paused bool)
+	PauseReplayer(paused bool)
 	Ahead(node nodeid.ID, instance uint64)
 	Cover(nodes []nodeid.ID)
 	Highest() uint64
@@ -73,6 +78,7 @@ type loop struct {
 	inbox inbox
 	gate  *waitlock.Gate
 	saver saver
+	clerk *clerk
 	done  chan struct{} // closed when the goroutine has ended
 	ended chan struct{} // closed when no call can succeed any more; err says why
 	once  sync.Once
@@ -85,6 +91,7 @@ type loop struct {
 	minChosen atomic.Uint64
 	highest   atomic.Uint64
 	progress  progress
+	course    atomic.Pointer[Progress]   // nil while the group is level
 	members   atomic.Pointer[membership] // nil if the group could not be opened
 	master    atomic.Pointer[mastership]
 	elections progress // tells of a new master
@@ -332,6 +339,7 @@ func (l *loop) publish() {
 	l.level.Store(l.machine.Level())
 	l.instance.Store(l.machine.Instance())
 	l.minChosen.Store(l.machine.MinChosen())
+	l.publishCourse()
 	if highest := l.machine.Highest(); highest != l.highest.Load() {
 		l.highest.Store(highest)
 	}

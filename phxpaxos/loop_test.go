@@ -132,6 +132,11 @@ func (s *script) SetMasterLease(d time.Duration)                { s.input("lease
 func (s *script) Ahead(node nodeid.ID, instance uint64)         { s.input("ahead %d", instance) }
 func (s *script) Cover(nodes []nodeid.ID)                       { s.input("cover %d", len(nodes)) }
 func (s *script) Read(t *group.Ticket)                          { s.Propose(t) }
+func (s *script) JobDone(r group.JobResult)                     { s.input("job %d %v", r.Kind, r.Err) }
+func (s *script) Progress() group.Progress                      { return group.Progress{} }
+func (s *script) SetHold(n uint64)                              { s.input("hold %d", n) }
+func (s *script) PauseCleaning(paused bool)                     { s.input("pause cleaning %v", paused) }
+func (s *script) PauseReplayer(paused bool)                     { s.input("pause replayer %v", paused) }
 
 // scripted runs a node whose groups are scripts.
 func scripted(t *testing.T, groups int, change func(o *Options)) (*Node, []*script) {

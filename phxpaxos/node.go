@@ -25,7 +25,8 @@ import (
 //
 // Goroutines of a node: one for each group (loop), one for the disk (disk),
 // one for the callbacks of Options (notifier) if there are any, and those of
-// the network. Nothing else; Close ends them all.
+// the network. While a group cleans its log or sends or receives checkpoints
+// it has a few more (clerk). Nothing else; Close ends them all.
 type Node struct {
 	me         nodeid.ID
 	packedMax  int
@@ -162,6 +163,7 @@ func (n *Node) startNetwork() error {
 func (n *Node) makeLoops(opts *Options, open openFunc) error {
 	packetsMax, bytesMax := opts.inboxLimits()
 	n.loops = make([]*loop, opts.GroupCount)
+	pace := &pace{perSecond: int64(opts.CheckpointBytesPerSecond)}
 	for i := range n.loops {
 		gate, err := waitlock.New(waitlock.Options{
 			Slots:      2 * opts.Batch.CountMax, // one batch under way, one being gathered
@@ -176,6 +178,7 @@ func (n *Node) makeLoops(opts *Options, open openFunc) error {
 			now: n.now, open: open, gate: gate,
 		}
 		l.init(packetsMax, bytesMax)
+		l.clerk = newClerk(l, pace, !opts.NoPacketCRC)
 		for _, m := range opts.machines(i) {
 			l.wakeOnRewind(m)
 		}
@@ -202,6 +205,8 @@ func groupConfig(opts *Options, l *loop) group.Config {
 		NoSync:    opts.NoSync, SyncInterval: opts.SyncInterval,
 		BatchCountMax: opts.Batch.CountMax, BatchBytesMax: opts.Batch.BytesMax, BatchDelay: opts.Batch.Delay,
 		ValueBytesMax: opts.packedMax(),
+		CheckHistory:  !opts.FirstStart,
+		UseReplayer:   opts.UseCheckpointReplayer, Hold: uint64(opts.HoldInstances), NoCleaning: opts.NoCleaning,
 	}
 }
 
@@ -316,6 +321,9 @@ func (n *Node) Close() error {
 		for _, l := range n.loops {
 			<-l.done
 			l.end(fmt.Errorf("group %d: %w", l.index, ErrClosed))
+		}
+		for _, l := range n.loops {
+			l.clerk.close()
 		}
 		n.disk.close()
 		<-n.disk.done

@@ -191,6 +191,12 @@ var lineOf = [event.Kinds]struct {
 	event.CommitGateReject:     {slog.LevelWarn, "too many callers wait, some are refused", false},
 	event.CheckpointNeeded:     {slog.LevelWarn, "the log of the others begins too late, a checkpoint is needed", false},
 
+	event.CheckpointRefused:  {slog.LevelWarn, "message of a checkpoint transfer does not fit", false},
+	event.CheckpointReplay:   {slog.LevelWarn, "checkpoint replayer failed and tries again", false},
+	event.CheckpointStream:   {slog.LevelInfo, "checkpoint comes in", false},
+	event.Voting:             {slog.LevelInfo, "this node votes from now on", false},
+	event.CatchUp:            {slog.LevelInfo, "catching up", false},
+	event.Clean:              {slog.LevelDebug, "log was cleaned", false},
 	event.CheckpointBegin:    {slog.LevelInfo, "checkpoint transfer began", false},
 	event.CheckpointEnd:      {slog.LevelInfo, "checkpoint transfer ended", false},
 	event.CheckpointReceived: {slog.LevelInfo, "checkpoint received", false},

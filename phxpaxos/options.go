@@ -41,6 +41,13 @@ const (
 	// this one's masterships. It takes a few round trips.
 	handOverMax = 300 * time.Millisecond
 
+	// holdMin and holdDefault are the original's: with values of 100 bytes, some 200 MB.
+	holdMin     = 300
+	holdDefault = 1000000
+	// checkpointRateMin lets a block of 1 MiB through in time: a receiver gives
+	// a transfer up when nothing comes for 5 s.
+	checkpointRateMin = 1 << 20
+
 	batchCountDefault = 1024    // enough for 1 000 callers to share one instance
 	batchCountMax     = 65536   // a list of entries is parsed in one go by every node
 	batchBytesDefault = 1 << 20 // 64 KiB records sync in 180 µs: beyond 1 MiB a sync is all transfer
@@ -133,6 +140,16 @@ type Options struct {
 	// among them.
 	Followers []Follower
 
+	// FirstStart says that this node has never run before, at this address in
+	// this cluster. Without it a node whose log is empty, be it new or wiped,
+	// first asks the others: in a new cluster it works as soon as a majority
+	// of the members is there, in one that has decided something it learns
+	// what there is and votes a little later, since it may have forgotten what
+	// it had voted for. It is needed where that would wait for ever: when
+	// nodes are added to a cluster of one or two before any of them runs. It
+	// must not be set for a node whose log was lost.
+	FirstStart bool
+
 	// LogStoragePath is the directory of the log. It is made if it does not
 	// exist.
 	LogStoragePath string
@@ -174,6 +191,24 @@ type Options struct {
 	// ChangeValueBeforePropose calls the state machines that implement
 	// sm.BeforeProposer.
 	ChangeValueBeforePropose bool
+
+	// HoldInstances is how many instances each group's log keeps at least
+	// behind what all of its state machines have made durable, and behind the
+	// newest; older ones are removed. More let nodes that were away longer
+	// catch up from the log instead of from a checkpoint. 300 or more; 0
+	// means 1 000 000. Nothing is removed while a state machine has no
+	// checkpoint (sm.Checkpointer).
+	HoldInstances int
+	// NoCleaning starts with cleaning paused, see Node.ContinueCleaning.
+	NoCleaning bool
+	// UseCheckpointReplayer gives everything a second time to the state
+	// machines that are an sm.CheckpointExecutor. It starts paused, see
+	// Node.ContinueCheckpointReplayer.
+	UseCheckpointReplayer bool
+	// CheckpointBytesPerSecond bounds what this node sends of checkpoints, to
+	// all nodes that need one together, in bytes a second; at least 1 MiB, 0
+	// means no bound.
+	CheckpointBytesPerSecond int
 
 	// UseMaster lets this node take part in the election of a master in every
 	// group; MasterGroups does so in these groups only, and excludes UseMaster.
@@ -230,6 +265,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.GroupCount == 0 {
 		o.GroupCount = 1
+	}
+	if o.HoldInstances == 0 {
+		o.HoldInstances = holdDefault
 	}
 	if o.MasterLease == 0 {
 		o.MasterLease = masterLeaseDefault

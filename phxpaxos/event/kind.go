@@ -164,6 +164,13 @@ const (
 	RewindEnd      // it has what it had before; Took since it fell back
 	NetRefused     // a stranger was refused; Err says why
 
+	Clean             // records below Instance are no longer kept, Number of them; Err if that failed
+	CatchUp           // this node catches up; Number instances remain, Size came in the last second
+	CheckpointRefused // a transfer message that nobody asked for, or that does not fit
+	CheckpointStream  // a checkpoint comes in from Peer; Number bytes are here, Size in the last second
+	Voting            // this node, which began without a log, votes from now on; Took since its start
+	CheckpointReplay  // the replayer failed at Instance with Err
+
 	kindEnd
 )
 
@@ -302,6 +309,12 @@ var kindNames = [Kinds]struct{ name, original string }{
 	MembersChange:          {"MembersChange", ""},
 	NetRefused:             {"NetRefused", ""},
 	Replay:                 {"Replay", ""},
+	Clean:                  {"Clean", ""},
+	CatchUp:                {"CatchUp", ""},
+	CheckpointRefused:      {"CheckpointRefused", ""},
+	CheckpointStream:       {"CheckpointStream", ""},
+	Voting:                 {"Voting", ""},
+	CheckpointReplay:       {"CheckpointReplay", ""},
 	RewindBegin:            {"RewindBegin", ""},
 	RewindEnd:              {"RewindEnd", ""},
 }

@@ -21,6 +21,10 @@ type Config struct {
 	LargeMode  bool             // the original's large value mode (spec/protocol.md section 2.3)
 	UseMembers bool             // keep the membership in the log (bUseMembership)
 
+	// CheckHistory lets a node without a log not vote before it knows that it
+	// has nothing to forget; off, it has never run before.
+	CheckHistory bool
+
 	UseMaster   bool          // take part in the election of a master
 	MasterLease time.Duration // what a bid asks for; at least a second, 0: ten
 	Fence       bool          // only the master proposes, and may be read without asking; all nodes must be ours
@@ -28,7 +32,10 @@ type Config struct {
 	Siblings Siblings // set on the one group that carries the node's digests
 
 	StateMachines       []sm.StateMachine
-	ChangeBeforePropose bool // call sm.BeforeProposer
+	ChangeBeforePropose bool   // call sm.BeforeProposer
+	UseReplayer         bool   // there is a checkpoint replayer, paused at first
+	Hold                uint64 // see SetHold
+	NoCleaning          bool   // cleaning is paused at first
 	Rand                Rand
 	PacketCRC           bool          // add our CRC-32C to packets
 	NoSync              bool          // never ask for a sync (sync switched off)

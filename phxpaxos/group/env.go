@@ -45,6 +45,12 @@ type Env interface {
 	Variable(name Variable) (value []byte, ok bool, err error)
 	SetVariable(name Variable, value []byte) error
 
+	// Do has some work with files done outside of the group, and returns at
+	// once. Group.JobDone has to follow with the outcome where the kind of the
+	// job says so. Jobs that write (see JobKind) are done one after the other;
+	// sending goes on beside them.
+	Do(j Job)
+
 	// Observe reports an event; the group's index is filled in.
 	Observe(e event.Event)
 }
@@ -56,6 +62,7 @@ const (
 	MinChosen       Variable = iota // lowest instance kept, 8 bytes little-endian
 	SystemVariables                 // membership and cluster id
 	MasterVariables                 // the last known master
+	Newcomer                        // there as long as this node may not vote; setting it to nothing removes it
 )
 
 // Save is one record on its way to the disk.

@@ -27,6 +27,7 @@ func (w *world) Read(i uint64) ([]byte, bool, error)              { d, ok := w.l
 func (w *world) Max() (uint64, bool, error)                       { return 0, false, nil }
 func (w *world) Variable(group.Variable) ([]byte, bool, error)    { return nil, false, nil }
 func (w *world) SetVariable(v group.Variable, value []byte) error { return nil }
+func (w *world) Do(group.Job)                                     {}
 func (w *world) Observe(e event.Event)                            {}
 
 type echo struct{}

@@ -28,10 +28,17 @@ type Group struct {
 	election election
 	reads    reads
 	strays   strays
+	clean    cleaner
+	replayer replayer
+	give     giver
+	fetch    fetcher
+	newcomer newcomer
+	course   course
 	digests  digests
 	covers   []nodeid.ID // nodes that send digests
 
 	minChosen uint64
+	saved     uint64        // saves up to it are on disk
 	foreign   time.Duration // a member speaks for another cluster; believed until then
 }
 
@@ -80,9 +87,13 @@ func (g *Group) Cancel(t *Ticket, err error) {
 
 // Saved tells that every Save up to seq is on disk.
 func (g *Group) Saved(seq uint64) {
+	g.saved = max(g.saved, seq)
 	g.core.Saved(seq)
 	g.settle()
 	g.teach.pump(g)
+	g.clean.skipped(g)
+	g.newcomer.saved(g)
+	g.replayer.step(g)
 }
 
 // SaveFailed tells that the Saves from seq on are not on disk. The group
@@ -104,6 +115,14 @@ func (g *Group) Tick(now time.Duration) {
 	g.settle()
 	g.election.tick(g)
 	g.reads.tick(g)
+	if g.err == nil {
+		g.clean.tick(g)
+		g.replayer.tick(g)
+		g.give.tick(g)
+		g.fetch.tick(g)
+		g.newcomer.tick(g)
+		g.course.tick(g)
+	}
 	g.digests.tick(g)
 }
 
@@ -117,7 +136,8 @@ func (g *Group) Deadline() time.Duration {
 	if !ok {
 		at = never
 	}
-	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.deadline(g), g.teach.deadline, g.reads.deadline, g.election.deadline(), g.digests.at} {
+	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.deadline(g), g.teach.deadline, g.reads.deadline, g.election.deadline(), g.digests.at,
+		g.clean.at, g.replayer.at, g.give.deadline, g.fetch.deadline, g.newcomer.at, g.course.at} {
 		if d != 0 {
 			at = min(at, d)
 		}
@@ -130,6 +150,8 @@ func (g *Group) Deadline() time.Duration {
 // wait.
 func (g *Group) Flush() {
 	g.settle()
+	g.clean.watch(g)
+	g.course.watch(g)
 	g.reads.flush(g)
 	g.queue.start(g)
 	g.settle()
@@ -165,6 +187,7 @@ func (g *Group) settle() {
 			break
 		}
 		g.core.Advance()
+		g.newcomer.judge(g)
 	}
 	if err := g.core.Err(); err != nil {
 		g.stop(err)
@@ -215,6 +238,10 @@ func (g *Group) MinChosen() uint64 { return g.minChosen }
 // Highest is the highest current instance that any node claimed; how far it
 // is above Instance is how far this node lags.
 func (g *Group) Highest() uint64 { return g.core.Highest() }
+
+// Votes reports whether this node votes and proposes as a member may; it does
+// not while it may have forgotten what it promised, see Config.CheckHistory.
+func (g *Group) Votes() bool { return !g.newcomer.active }
 
 // Err is why the group stopped, or nil; it matches ErrGroupFailed, or
 // ErrClosed after Close.

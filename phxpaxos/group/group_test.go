@@ -48,12 +48,14 @@ type testNode struct {
 	done  []*Ticket
 	count map[event.Kind]int
 	edit  func(*Config)
+	jobs  []Job
 }
 
 func (n *testNode) Buffer(size int) []byte { return make([]byte, 0, size) }
 func (n *testNode) Save(s Save)            { n.queue = append(n.queue, s) }
 func (n *testNode) Finish(t *Ticket)       { n.done = append(n.done, t) }
 func (n *testNode) Observe(e event.Event)  { n.count[e.Kind]++ }
+func (n *testNode) Do(j Job)               { n.jobs = append(n.jobs, j) }
 func (n *testNode) Read(i uint64) ([]byte, bool, error) {
 	d, ok := n.log[i]
 	return d, ok, nil

@@ -22,6 +22,7 @@ const (
 
 func (o outlet) Save(s paxos.Save) {
 	g := o.g
+	g.newcomer.saving(g)
 	data := wire.AppendRecord(g.env.Buffer(len(s.Record.Value)+recordOverhead), &s.Record)
 	g.env.Save(Save{Seq: s.Seq, Instance: s.Record.Instance, Data: data, Sync: s.Sync})
 }
@@ -47,6 +48,14 @@ func (g *Group) send(m *paxos.Message) {
 	if g.system.isAhead && (m.Kind == paxos.AskForLearn || m.Kind == paxos.ReadAsk) {
 		for _, id := range g.system.peers {
 			if id != g.cfg.Me && !g.core.Members().Contains(id) {
+				g.env.Send(id, packet, stream)
+			}
+		}
+	}
+	if m.Kind == paxos.AskForLearn && g.newcomer.active {
+		// Members of the past may all be gone, or be this node alone.
+		for _, id := range g.newcomer.others(g) {
+			if !g.core.Members().Contains(id) && !(g.system.isAhead && g.system.peers.Contains(id)) {
 				g.env.Send(id, packet, stream)
 			}
 		}

@@ -122,6 +122,9 @@ func (q *queue) start(g *Group) {
 		q.drain(g, ErrNotMember)
 		return
 	}
+	if g.newcomer.active {
+		return // the waiting goes on, as long as their time lasts
+	}
 	if v := g.system.birth(g); v != nil {
 		// The first value of a cluster with a kept membership is the
 		// membership itself (spec/protocol.md section 6.2).

@@ -26,11 +26,20 @@ func (g *Group) Receive(packet []byte) {
 		g.observe(event.Event{Kind: event.PacketBadGroup, Number: uint64(p.Group)})
 		return
 	}
-	if p.Command != wire.CommandPaxos {
+	var m paxos.Message
+	switch p.Command {
+	case wire.CommandPaxos:
+		err = p.Message(&m)
+	case wire.CommandCheckpoint:
+		if own := g.Cluster(); own == 0 || p.Cluster == 0 || own == p.Cluster {
+			g.receiveCheckpoint(&p)
+			g.settle()
+		}
+		return
+	default:
 		return
 	}
-	var m paxos.Message
-	if err := p.Message(&m); err != nil {
+	if err != nil {
 		g.observe(event.Event{Kind: event.PacketMalformed, Size: len(packet), Err: err})
 		return
 	}
@@ -72,6 +81,7 @@ func (g *Group) step(m *paxos.Message) {
 	if m.From == g.cfg.Me || m.From == nodeid.None {
 		return
 	}
+	g.newcomer.hears(g, m)
 	switch m.Kind {
 	case paxos.Prepare, paxos.Accept:
 		if !g.mayAsk(m.From) {
@@ -103,9 +113,15 @@ func (g *Group) step(m *paxos.Message) {
 		g.onReadAsk(m)
 	case paxos.ReadReply:
 		g.onReadReply(m)
+	case paxos.HistoryAsk:
+		g.newcomer.answer(g, m)
+	case paxos.HistoryReply:
+	case paxos.Drive:
+		g.drive(m)
 	case paxos.Digest:
 		g.digests.hear(g, m)
 	case paxos.AskCheckpoint:
+		g.give.asked(g, m)
 	default:
 		g.observe(event.Event{Kind: event.MessageUnknown, Peer: m.From, Number: uint64(m.Kind)})
 	}
@@ -116,7 +132,11 @@ func (g *Group) step(m *paxos.Message) {
 // that did not know (spec/protocol.md section 10.4).
 func (g *Group) offered(m *paxos.Message) {
 	if m.HasVariables {
+		g.fetch.hear(g, m)
 		if g.system.hear(g, m.SystemVariables) {
+			if m.MinChosen > g.core.Instance() {
+				g.core.CatchUp() // it takes long enough already
+			}
 			return
 		}
 		if err := g.master.update(g, m.MasterVariables); err != nil {
@@ -125,9 +145,10 @@ func (g *Group) offered(m *paxos.Message) {
 		}
 	}
 	if m.Instance == g.core.Instance() && m.MinChosen > m.Instance {
-		g.observe(event.Event{Kind: event.CheckpointNeeded, Peer: m.From, Instance: m.MinChosen})
+		g.fetch.needed(g, m)
 	}
 	g.core.Step(m)
+	g.fetch.load(g)
 }
 
 // valid: before there is a cluster id everybody is; then members are.

@@ -52,9 +52,12 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 	if err := g.master.load(g); err != nil {
 		return nil, err
 	}
-	state, err := g.recover()
+	state, logged, err := g.recover()
 	if err != nil {
 		return nil, err
+	}
+	if v := g.system.v; v.Version != wire.NoVersion && v.Version >= state.Instance {
+		g.system.beyond(v) // the node died while it took in a checkpoint
 	}
 	members := g.cfg.Members
 	if g.system.v.Cluster != 0 {
@@ -66,24 +69,30 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 		SyncLearned: changesMembers, ExecuteFirst: cfg.Fence,
 	}, outlet{g}, state, now)
 	g.core.SetSync(cfg.NoSync, cfg.SyncInterval)
+	g.SetHold(cfg.Hold)
+	g.clean.paused = cfg.NoCleaning
+	g.replayer.init(g)
+	if err := g.newcomer.init(g, logged); err != nil {
+		return nil, err
+	}
 	g.election.init(&g.cfg, now)
 	g.digests.init(g, now)
 	return g, nil
 }
 
-func (g *Group) recover() (paxos.State, error) {
-	var s paxos.State
+// recover finds out where this node was; any says that it has a log.
+func (g *Group) recover() (s paxos.State, any bool, err error) {
 	newest, any, err := g.env.Max()
 	if err != nil {
-		return s, fmt.Errorf("group %d: find the newest record: %w", g.cfg.Index, err)
+		return s, any, fmt.Errorf("group %d: find the newest record: %w", g.cfg.Index, err)
 	}
 	if err := g.loadMinChosen(newest, any); err != nil {
-		return s, err
+		return s, any, err
 	}
 	if any {
 		r, err := g.record(newest)
 		if err != nil {
-			return s, err
+			return s, any, err
 		}
 		s = paxos.State{Instance: newest, Promised: r.Promised, Accepted: r.Accepted, Value: r.Value, Checksum: r.Checksum}
 	}
@@ -92,21 +101,25 @@ func (g *Group) recover() (paxos.State, error) {
 	}
 	from, to := g.checkpoints()
 	g.exec.covered = to
+	if g.cfg.Hazards.ReplayFromNewest {
+		from = to
+	}
 	if from > s.Instance+1 || !any && from > 0 {
 		// State machines are ahead of the log: it was lost, or the newest
 		// records never reached the disk. They were never promised to anybody,
 		// so going on behind them is safe; what is between is not kept.
 		if err := g.setMinChosen(from); err != nil {
-			return s, err
+			return s, any, err
 		}
-		return paxos.State{Instance: from, Promised: s.Promised}, nil
+		return paxos.State{Instance: from, Promised: s.Promised}, any, nil
 	}
 	if from < s.Instance {
 		if err := g.replay(from, &s); err != nil {
-			return s, err
+			return s, any, err
 		}
 	}
-	return s, g.lastChecksum(&s)
+	err = g.lastChecksum(&s)
+	return s, any, err
 }
 
 // settled moves the start behind the newest record if that set the stored
@@ -261,8 +274,13 @@ func (g *Group) loadMinChosen(newest uint64, any bool) error {
 	return g.setMinChosen(at)
 }
 
+// AppendInstance appends an instance as the variable MinChosen has it.
+func AppendInstance(dst []byte, instance uint64) []byte {
+	return binary.LittleEndian.AppendUint64(dst, instance)
+}
+
 func (g *Group) setMinChosen(instance uint64) error {
-	if err := g.env.SetVariable(MinChosen, binary.LittleEndian.AppendUint64(nil, instance)); err != nil {
+	if err := g.env.SetVariable(MinChosen, AppendInstance(nil, instance)); err != nil {
 		return fmt.Errorf("group %d: store the lowest kept instance: %w", g.cfg.Index, err)
 	}
 	g.minChosen = instance

@@ -23,6 +23,7 @@ type system struct {
 	v       wire.SystemVariables // as of the current instance
 	ahead   wire.SystemVariables // newer ones that a teacher told of, if isAhead
 	isAhead bool
+	unknown bool             // v is not that of the current instance, see beyond
 	peers   paxos.Membership // of known: whom to ask
 }
 
@@ -82,6 +83,15 @@ func (s *system) execute(g *Group, instance uint64, body []byte) (outcome, err e
 	if err := wire.DecodeSystemVariables(body, &v); err != nil {
 		return nil, nil // it says nothing, here as on every node
 	}
+	if s.unknown {
+		// What the changes before were worth cannot be told; this one counted.
+		if instance < s.ahead.Version {
+			return ErrVersionConflict, nil
+		}
+		err := s.adopt(g, s.ahead)
+		s.unknown = false
+		return nil, err
+	}
 	if s.v.Cluster != 0 && v.Cluster != s.v.Cluster {
 		return ErrClusterMismatch, nil
 	}
@@ -115,6 +125,7 @@ func (s *system) adopt(g *Group, v wire.SystemVariables) error {
 	if err := g.env.SetVariable(SystemVariables, wire.AppendSystemVariables(nil, &v)); err != nil {
 		return fmt.Errorf("store the membership: %w", err)
 	}
+	g.newcomer.changes(g, v.Version)
 	s.v = v
 	if s.isAhead && v.Version >= s.ahead.Version {
 		s.isAhead, s.ahead = false, wire.SystemVariables{}
@@ -153,10 +164,14 @@ func changesMembers(value []byte) bool {
 
 // snapshot is what a learner far behind is told; empty if there is nothing.
 func (s *system) snapshot() []byte {
-	if s.v.Version == wire.NoVersion || s.v.Cluster == 0 {
+	v := &s.v
+	if s.unknown {
+		v = &s.ahead // a later one is right as well, an older one is not
+	}
+	if v.Version == wire.NoVersion || v.Cluster == 0 {
 		return []byte{}
 	}
-	return wire.AppendSystemVariables(nil, &s.v)
+	return wire.AppendSystemVariables(nil, v)
 }
 
 // ChangeMembers proposes the membership without remove and with add, either

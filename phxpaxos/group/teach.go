@@ -115,8 +115,14 @@ func (t *teacher) offer(g *Group, node nodeid.ID, instance uint64) {
 			return
 		}
 	}
+	t.sendOffer(g, node, instance)
+}
+
+// sendOffer tells a node at instance how far this one is, and what it keeps.
+// Who needs a checkpoint needs to know the members, too.
+func (t *teacher) sendOffer(g *Group, node nodeid.ID, instance uint64) {
 	m := paxos.Message{Kind: paxos.Offer, To: node, Instance: instance, Now: g.core.Instance(), MinChosen: g.minChosen}
-	if g.core.Instance()-instance > variablesGap {
+	if g.core.Instance()-instance > variablesGap || instance < g.minChosen {
 		m.HasVariables, m.SystemVariables, m.MasterVariables = true, g.system.snapshot(), g.master.snapshot()
 	}
 	g.observe(event.Event{Kind: event.LearnOffer, Peer: node, Instance: instance})

@@ -73,6 +73,8 @@ type Hazards struct {
 	InferFromNextAccept  bool // H1b: an accept for N+1 proves N
 	KeepBallotOnMembers  bool // H2: keep skip-prepare across a membership change
 	LearnLowersPromise   bool // H3: a learned ballot replaces the promise
+	ReplayFromNewest     bool // H4: the most advanced state machine decides where a start begins
+	CleanToNewest        bool // H4: and how far the log is cleaned
 	RepeatBatch          bool // H5: a batch that failed half way starts over
 }
 

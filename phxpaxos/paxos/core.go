@@ -58,6 +58,7 @@ type Core struct {
 	learner  learner
 	out      outbox
 	retry    retryQueue
+	abstain  bool       // vote for nothing
 	suspect  chainClaim // a mismatch that was claimed once
 }
 
@@ -119,6 +120,12 @@ func (c *Core) stepRequest(m *Message) {
 	switch {
 	case m.Instance == c.instance:
 		if !c.verify(m) {
+			return
+		}
+		if c.abstain {
+			// Promised without a word: whoever hears no answer asks others, and
+			// this node votes for nothing lower when it votes again.
+			c.acceptor.promised = maxBallot(c.acceptor.promised, m.Ballot)
 			return
 		}
 		if m.Kind == Prepare {
@@ -278,23 +285,33 @@ func (c *Core) Advance() {
 }
 
 // Skip moves to instance behind a checkpoint that covers everything below.
-// The promise is kept: it covers later instances too (P2, P5).
-func (c *Core) Skip(instance uint64) {
+// The promise is kept: it covers later instances too (P2, P5). A record at
+// instance carries it on, so that the ones before may go once Saved tells of
+// the save that Skip returns; 0 means that nothing was done.
+func (c *Core) Skip(instance uint64) (save uint64) {
 	if c.err != nil || instance <= c.instance {
-		return
+		return 0
 	}
 	c.lastChecksum, c.lastBallot = 0, Ballot{}
-	c.moveTo(instance)
+	c.begin(instance)
+	save = c.acceptor.save(!c.acceptor.noSync)
+	c.retry.run(c)
 	c.check()
+	return save
 }
 
 func (c *Core) moveTo(instance uint64) {
+	c.begin(instance)
+	c.retry.run(c)
+}
+
+// begin starts an instance with nothing but what lasts longer than one.
+func (c *Core) begin(instance uint64) {
 	c.instance = instance
 	c.proposer.newInstance()
 	c.acceptor.newInstance()
 	c.learner.newInstance()
 	c.observe(event.Event{Kind: event.InstanceStart, Instance: instance})
-	c.retry.run(c)
 }
 
 // SetMembers changes who votes, between two instances. Promises of the old
@@ -305,6 +322,20 @@ func (c *Core) SetMembers(m Membership) {
 	if !c.cfg.Hazards.KeepBallotOnMembers {
 		c.proposer.canSkip = false
 	}
+}
+
+// Abstain keeps the core from promising and voting, or lets it. The caller
+// has to see to it that nothing is proposed meanwhile.
+func (c *Core) Abstain(abstain bool) { c.abstain = abstain }
+
+// Vouch saves what this node has accepted and promised at the current
+// instance once more, durably, and with it everything before. It returns the
+// save.
+func (c *Core) Vouch() (save uint64) {
+	if c.err != nil {
+		return 0
+	}
+	return c.acceptor.save(!c.acceptor.noSync)
 }
 
 // SetSync changes how often promises and votes are synced: never, or one in

@@ -19,6 +19,7 @@ var exploreFields = []struct {
 		"err":      "a state with one is a violation",
 		"instance": kept, "lastChecksum": kept, "lastBallot": "only package group asks for it, to help late nodes",
 		"acceptor": kept, "proposer": kept, "learner": kept, "out": kept, "retry": kept,
+		"abstain": "false: package group decides on it",
 		"suspect": "zero: messages are checked, so a mismatch is believed at once",
 	}},
 	{acceptor{}, map[string]string{
@@ -55,7 +56,8 @@ var exploreFields = []struct {
 	}},
 	{Hazards{}, map[string]string{
 		"ReuseBallotAfterLoss": "exploreFinds", "InferFromNextAccept": "exploreFinds", "LearnLowersPromise": "exploreFinds",
-		"KeepBallotOnMembers": "the membership is fixed", "RepeatBatch": "of package group",
+		"KeepBallotOnMembers": "the membership is fixed", "RepeatBatch": "of package group", "ReplayFromNewest": "of package group",
+		"CleanToNewest": "of package group",
 	}},
 	{State{}, map[string]string{"Instance": kept, "Promised": kept, "Accepted": kept, "Value": kept, "Checksum": kept, "LastChecksum": kept}},
 	{Ballot{}, map[string]string{"Number": kept, "Node": kept}},

@@ -25,9 +25,12 @@ const (
 	AskCheckpoint Kind = 12 // learner -> teacher: what I need is gone, send me a checkpoint
 
 	// Kinds of this library. Original nodes ignore them.
-	ReadAsk   Kind = 1001 // reader -> all: how far may a value be chosen
-	ReadReply Kind = 1002 // member -> reader: nothing at Now or above has my vote
-	Digest    Kind = 1003 // node -> node: where all of my groups are, in Value
+	ReadAsk      Kind = 1001 // reader -> all: how far may a value be chosen
+	ReadReply    Kind = 1002 // member -> reader: nothing at Now or above has my vote
+	Digest       Kind = 1003 // node -> node: where all of my groups are, in Value
+	HistoryAsk   Kind = 1004 // newcomer -> all: how far are you
+	HistoryReply Kind = 1005 // -> newcomer: nothing at Now or above has my vote
+	Drive        Kind = 1006 // newcomer -> member: have something decided at this instance
 )
 
 var kindNames = map[Kind]string{
@@ -35,6 +38,7 @@ var kindNames = map[Kind]string{
 	AskForLearn: "AskForLearn", LearnValue: "LearnValue", Success: "Success", Offer: "Offer",
 	Confirm: "Confirm", LearnAck: "LearnAck", AskCheckpoint: "AskCheckpoint",
 	ReadAsk: "ReadAsk", ReadReply: "ReadReply", Digest: "Digest",
+	HistoryAsk: "HistoryAsk", HistoryReply: "HistoryReply", Drive: "Drive",
 }
 
 func (k Kind) String() string {
@@ -56,15 +60,15 @@ type Message struct {
 	// Ballot: of the request in Prepare, Accept and Success (its node is
 	// From); in replies the number is echoed and the node is that of the
 	// request's sender, which the wire does not carry: there it is zero. In
-	// LearnValue: under which the value was accepted. ReadAsk and ReadReply:
-	// the number of the round.
+	// LearnValue: under which the value was accepted. ReadAsk, HistoryAsk
+	// and their replies: the number of the round.
 	Ballot Ballot
 
 	PreAccepted Ballot // PrepareReply: accepted before, or null
 	RejectedBy  uint64 // replies: number of the higher promise, 0 if it is a yes
 	Value       []byte // Accept, LearnValue, Digest, PrepareReply with PreAccepted
 
-	Now       uint64 // Offer: the teacher's current instance; ReadReply: see there
+	Now       uint64 // Offer: the teacher's current instance; ReadReply, HistoryReply: see there
 	MinChosen uint64 // Offer: lowest instance the teacher keeps
 
 	LastChecksum uint32    // checksum chain through Instance-1, 0 if not stated

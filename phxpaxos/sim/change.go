@@ -106,7 +106,11 @@ func (w *World) askChange(m *member, k FaultKind, bits uint64) {
 	switch {
 	case add < 0 && (remove < 0 || members.size() < 2), remove < 0 && members.size() >= membersMost:
 		return
-	case add >= 0:
+	}
+	if !w.whole(m.index, (members|setOfOne(add))&^setOfOne(remove)) {
+		return
+	}
+	if add >= 0 {
 		w.begins(w.nodes[add], bits>>20)
 	}
 	m.change(add, remove, pick(w.randFault, 0, 2*time.Second))
@@ -193,4 +197,23 @@ func (w *World) strangerClaims() {
 		}
 		m.settle()
 	}
+}
+
+// setOfOne is the set of a node; of -1 it is empty.
+func setOfOne(node int) nodeSet {
+	if node < 0 {
+		return 0
+	}
+	return 1 << node
+}
+
+// whole reports whether some node of a set may vote: one that was wiped and
+// has not found back must not become the only member.
+func (w *World) whole(g int, set nodeSet) bool {
+	for _, n := range w.nodes {
+		if m := n.members[g]; set.has(n.index) && !(n.wiped && (m.newcomer || m.g == nil || !m.g.Votes())) {
+			return true
+		}
+	}
+	return false
 }

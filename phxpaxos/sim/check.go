@@ -41,6 +41,7 @@ func (r *reporter) fail(check, format string, args ...any) {
 type checks struct {
 	model   *model
 	log     *logCheck
+	shadow  *logCheck // of the second state machine
 	votes   *voteCheck
 	disk    []*diskCheck // by node
 	sends   *sendCheck
@@ -60,7 +61,7 @@ func newChecks(r *reporter, group int, ids []nodeid.ID, members nodeSet) *checks
 		masters: newMasterCheck(r, group, len(ids), m),
 		reads:   &readCheck{r: r, group: group},
 	}
-	c.log = newLogCheck(r, group, c.votes)
+	c.log, c.shadow = newLogCheck(r, group, c.votes), newLogCheck(r, group, c.votes)
 	promises := map[paxos.Ballot]nodeSet{}
 	for n, id := range ids {
 		c.disk = append(c.disk, newDiskCheck(r, group, n, id, promises))
@@ -72,7 +73,7 @@ func newChecks(r *reporter, group int, ids []nodeid.ID, members nodeSet) *checks
 // saved takes a record that a group hands to its disk.
 func (c *checks) saved(node int, rec *paxos.Record, sync bool) {
 	c.disk[node].issued(rec, sync)
-	c.model.remember(rec.Value)
+	c.model.remember(rec.Instance, rec.Value)
 }
 
 // written takes the oldest n records of a node off its way to the disk: they

@@ -27,6 +27,7 @@ type diskCheck struct {
 	durable map[uint64]issuedRecord // by instance, the newest durable one
 	maybe   map[uint64][]uint64     // by instance, hashes of records that may have replaced it
 	top     uint64                  // highest durable instance
+	cleaned uint64                  // what is below may be gone
 	any     bool
 
 	states map[ballotState]struct{} // what was durable at some time
@@ -144,5 +145,8 @@ func (c *diskCheck) found(rec *paxos.Record) bool {
 // a restart.
 func (c *diskCheck) absent(instance uint64) bool {
 	_, ok := c.durable[instance]
-	return !ok
+	return !ok || instance < c.cleaned
 }
+
+// cleaning takes the instance below which the log is about to be forgotten.
+func (c *diskCheck) cleaning(below uint64) { c.cleaned = max(c.cleaned, below) }

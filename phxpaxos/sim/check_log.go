@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
@@ -127,6 +129,17 @@ func (c *logCheck) executed(node, at int, e sm.Entry, id uint64) {
 		c.r.fail("once", "group %d: value %d is executed at instance %d and again at instance %d",
 			c.group, id, c.entries[first].instance, e.Instance)
 	}
+}
+
+// through is how many entries there are of instances up to the given one.
+func (c *logCheck) through(instance uint64) int {
+	at, _ := slices.BinarySearchFunc(c.entries, instance, func(e entry, i uint64) int {
+		if e.instance <= i {
+			return -1
+		}
+		return 1
+	})
+	return at
 }
 
 // acknowledged takes a call that ended well at a node that has executed at

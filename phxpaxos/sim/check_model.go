@@ -41,6 +41,7 @@ func setOf(ids []nodeid.ID) (s nodeSet) {
 type model struct {
 	special map[uint64][]byte // values for the nodes' own state machines, by hash
 	next    uint64            // instances below it are chosen and executed
+	changes uint64            // highest instance for which somebody had another membership on its way to the disk, plus one
 
 	cluster uint64
 	version uint64 // of the membership
@@ -67,9 +68,13 @@ func newModel(members nodeSet) *model {
 }
 
 // remember keeps a value that may matter once it is chosen.
-func (m *model) remember(value []byte) {
-	if id, _, ok := wire.SplitValue(value); ok && (id == sm.System || id == sm.Master) {
+func (m *model) remember(instance uint64, value []byte) {
+	id, _, ok := wire.SplitValue(value)
+	if ok && (id == sm.System || id == sm.Master) {
 		m.special[bytesHash(value)] = value
+	}
+	if ok && id == sm.System {
+		m.changes = max(m.changes, instance+1)
 	}
 }
 

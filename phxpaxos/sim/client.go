@@ -33,6 +33,7 @@ type operation struct {
 	from   time.Duration
 	done   func(o *operation, known bool) // when it is over
 	judge  func(t *group.Ticket)          // set for what is no proposal of a client
+	shadow bool                           // it is for the second state machine
 	ended  bool
 }
 
@@ -100,13 +101,14 @@ func (c *client) next() *operation {
 	w, r := c.w, c.w.randClient
 	op := &operation{client: c, done: c.done, kind: opKind(1 + r.IntN(int(opKinds)-1)), key: uint8(r.IntN(w.plan.load.keys))}
 	if n := len(c.again); n > 0 && r.IntN(2) == 0 {
-		op.kind, op.id = opMark, c.again[n-1].id
+		op.kind, op.id, op.shadow = opMark, c.again[n-1].id, c.again[n-1].shadow
 		c.again = c.again[:n-1]
-		w.checks[c.group].log.retry(op.id)
+		w.checks[c.group].of(op).retry(op.id)
 		return op
 	}
 	w.nextID++
 	op.id = w.nextID
+	op.shadow = op.kind == opMark && w.plan.world.shadow && op.id%2 == 0
 	op.size = 10 + r.IntN(100)
 	if w.plan.load.large > 0 && r.IntN(1000) < w.plan.load.large {
 		op.size = 3000 + r.IntN(60000)
@@ -137,6 +139,9 @@ func (m *member) propose(op *operation, patience time.Duration) {
 	w := m.n.w
 	op.member, op.life, op.from = m, m.n.life, w.now
 	op.ticket = &group.Ticket{SM: machineID, Value: encodeOp(op.kind, op.key, op.id, op.size), Owner: op}
+	if op.shadow {
+		op.ticket.SM = shadowID
+	}
 	if patience > 0 {
 		op.ticket.Deadline = m.now() + patience
 	}
@@ -189,8 +194,12 @@ func (op *operation) finished() {
 	case t.Err == nil:
 		w.stats.Acknowledged++
 		w.digest.add(op.id ^ t.Instance<<32)
-		at := c.log.acknowledged(m.n.index, m.reached, op.id, t.Instance, t.Index)
-		c.reads.saw(sight{min(t.Instance+1, m.g.Instance()), at + 1})
+		if op.shadow {
+			c.shadow.acknowledged(m.n.index, m.shadowed, op.id, t.Instance, t.Index)
+		} else {
+			at := c.log.acknowledged(m.n.index, m.reached, op.id, t.Instance, t.Index)
+			c.reads.saw(sight{min(t.Instance+1, m.g.Instance()), at + 1})
+		}
 		if len(t.Result) != 8 {
 			w.report.fail("results come back", "group %d: value %d was executed and its result is %x", m.index, op.id, t.Result)
 			return
@@ -201,13 +210,21 @@ func (op *operation) finished() {
 		op.over(true)
 	case refused(t.Err):
 		w.stats.Refused++
-		if !c.log.retried[op.id] {
-			c.log.refuse(op.id)
+		if log := c.of(op); !log.retried[op.id] {
+			log.refuse(op.id)
 		}
 		op.over(true)
 	default:
 		op.unknown()
 	}
+}
+
+// of is the log in which an operation has its place.
+func (c *checks) of(op *operation) *logCheck {
+	if op.shadow {
+		return c.shadow
+	}
+	return c.log
 }
 
 // refused reports whether an error promises that the value was chosen nowhere.

@@ -95,6 +95,9 @@ func (m *member) Max() (instance uint64, ok bool, err error) {
 
 // Variable reads a variable from the storage.
 func (m *member) Variable(name group.Variable) (value []byte, ok bool, err error) {
+	if name == group.Newcomer {
+		return nil, m.newcomer, nil
+	}
 	value, err = m.n.log.Variable(m.index, storage.Variable(name))
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, false, nil
@@ -104,6 +107,10 @@ func (m *member) Variable(name group.Variable) (value []byte, ok bool, err error
 
 // SetVariable writes a variable to the storage.
 func (m *member) SetVariable(name group.Variable, value []byte) error {
+	if name == group.Newcomer {
+		m.newcomer = len(value) > 0
+		return nil
+	}
 	return m.n.log.SetVariable(m.index, storage.Variable(name), value)
 }
 
@@ -133,6 +140,17 @@ func (m *member) executes(e sm.Entry, id uint64) {
 	m.idle = 0
 }
 
+// shadows takes an entry that the second state machine executes.
+func (m *member) shadows(e sm.Entry, id uint64) {
+	w := m.n.w
+	w.digest.add(id)
+	m.checks().shadow.executed(m.n.index, m.shadowed, e, id)
+	if w.plan.world.fence && m.n.role != stranger {
+		m.checks().masters.executes(m.n.index, e.Instance, id)
+	}
+	m.shadowed++
+}
+
 // checkRound: a node begins a round only among those who vote at its
 // instance, and a follower begins none and votes in none.
 func (m *member) checkRound(msg *paxos.Message) {
@@ -158,6 +176,7 @@ func (m *member) checkRound(msg *paxos.Message) {
 // checkRecords compares the records that have reached their final form.
 func (m *member) checkRecords() {
 	w := m.n.w
+	m.checked = max(m.checked, m.g.MinChosen()) // behind a checkpoint the last record before may have come to nothing
 	for ; m.checked < m.g.Readable() && w.report.first == nil; m.checked++ {
 		var err error
 		m.buf, err = m.n.log.Read(m.index, m.checked, m.buf)

@@ -45,6 +45,8 @@ func (w *World) beginFault(i int) {
 		w.beginChange(f)
 	case HandOver:
 		w.handOver(f)
+	case Wipe:
+		w.wipe(n, f.For)
 	case StrangerJoins:
 		w.strangerJoins()
 		w.events.push(event{at: w.now + f.For, kind: evFaultEnd, n: uint64(i)})
@@ -99,8 +101,10 @@ func (w *World) healAll() {
 		n.disk.slow = 0
 		n.pausedTill = 0
 		for _, m := range n.members {
-			if m.machine != nil {
-				m.machine.fails = 0
+			for _, machine := range [...]*machine{m.machine, m.shadow} {
+				if machine != nil {
+					machine.fails = 0
+				}
 			}
 		}
 		n.boot() // does nothing to a node that runs or is dead

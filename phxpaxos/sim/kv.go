@@ -8,8 +8,12 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
 
-// machineID is the only state machine of a simulated group.
-const machineID sm.ID = 7
+// machineID is the state machine of a simulated group that clients see,
+// shadowID one that is beside it in some worlds.
+const (
+	machineID sm.ID = 7
+	shadowID  sm.ID = 8
+)
 
 // opKind is what an operation asks of the store.
 type opKind uint8
@@ -45,6 +49,9 @@ var errExecute = errors.New("simulated failure of a state machine")
 // machine is a small store of registers. It reports what it executes and
 // fails now and then, without having done anything.
 type machine struct {
+	id        sm.ID
+	last      uint64 // highest instance that is executed completely
+	count     uint64 // entries executed in all lives
 	registers [256]uint64
 	chance    *rand.Rand
 	fails     int // per ten thousand
@@ -53,13 +60,14 @@ type machine struct {
 	report    func(e sm.Entry, id uint64)
 }
 
-// ID returns machineID.
-func (m *machine) ID() sm.ID { return machineID }
+// ID returns the machine's id.
+func (m *machine) ID() sm.ID { return m.id }
 
 // Execute applies one operation.
 func (m *machine) Execute(e sm.Entry) ([]byte, error) {
 	kind, key, id, ok := decodeOp(e.Value)
 	if !ok {
+		m.count++
 		m.report(e, 0)
 		return nil, nil
 	}
@@ -71,6 +79,7 @@ func (m *machine) Execute(e sm.Entry) ([]byte, error) {
 	if m.failed = !e.Replay && !m.failed && m.fails > 0 && m.chance.IntN(10000) < m.fails; m.failed {
 		return nil, errExecute
 	}
+	m.count++
 	m.report(e, id)
 	result := make([]byte, 8)
 	switch kind {
@@ -81,6 +90,16 @@ func (m *machine) Execute(e sm.Entry) ([]byte, error) {
 		m.registers[key] = id
 	}
 	return result, nil
+}
+
+// hash is that of everything that depends on what was executed.
+func (m *machine) hash() uint64 {
+	d := digestStart
+	d.add(m.count)
+	for _, r := range m.registers {
+		d.add(r)
+	}
+	return uint64(d)
 }
 
 // batchMachine is a machine that takes several entries at once.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
@@ -11,6 +12,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/memfs"
 )
 
 type nodeState uint8
@@ -47,8 +49,11 @@ type node struct {
 	medium     medium
 	log        storage.LogStorage
 	disk       disk
+	files      *memfs.FS // snapshots and transfers, in worlds with checkpoints
+	snapshots  int       // that were taken, for their names
 	members    []*member // by group
 	checks     []*checks // by group; a stranger has its own
+	wiped      bool      // it lost its disk, once at least
 	flipped    bool      // a bit of its disk was turned
 	hurt       bool      // a write of this life was made to fail
 }
@@ -56,12 +61,23 @@ type node struct {
 func newNode(w *World, index int, id nodeid.ID) *node {
 	n := &node{w: w, index: index, id: id, name: nodeName(index), checks: w.checks}
 	n.cast()
-	n.medium = newMedium(w.kept, w.plan.Groups, w.plan.load.bytesMax(), stream(w.plan.Seed, streamMedium+uint64(index)<<20))
+	n.medium = n.newMedium()
 	n.disk.n = n
 	for g := range w.plan.Groups {
-		n.members = append(n.members, &member{n: n, index: g})
+		m := &member{n: n, index: g}
+		m.clerk.m = m
+		n.members = append(n.members, m)
+	}
+	if w.plan.world.checkpoints {
+		n.files = memfs.New()
 	}
 	return n
+}
+
+// newMedium is an empty disk.
+func (n *node) newMedium() medium {
+	p := &n.w.plan
+	return newMedium(n.w.kept, p.Groups, p.load.bytesMax(), stream(p.Seed, streamMedium+uint64(n.index)<<20))
 }
 
 // cast gives the node its role: the first ones vote, then come spares,
@@ -172,6 +188,13 @@ func (n *node) crash(power bool, back time.Duration) {
 func (n *node) end(power bool) {
 	n.disk.crash()
 	n.medium.crash(power, n.w.randDisk)
+	switch {
+	case n.files == nil:
+	case power:
+		n.files = n.files.Crash(memfs.Policy(n.w.randDisk.IntN(memfs.Policies)), n.w.randDisk)
+	default:
+		n.files = n.files.Kill()
+	}
 	n.state, n.log = down, nil
 	n.life++
 	n.w.stats.Crashes++
@@ -198,6 +221,11 @@ type member struct {
 	turn     uint64        // flushes of all lives
 	executed int           // entries in the state
 	reached  int           // entries executed in this life; more than executed while the machine has fallen back
+	shadow   *machine      // in worlds with two machines
+	shadowed int           // as executed, for shadow
+	stores   [2]store      // of machine and shadow
+	clerk    clerk
+	newcomer bool          // as the disk has it
 	checked  uint64        // records below it were checked in this life
 	order    []*operation  // the open ones in the order of their calls
 	idle     int           // timers in a row that moved nothing
@@ -213,10 +241,7 @@ func (m *member) open() error {
 	m.timerAt, m.flushing, m.executed, m.reached, m.idle, m.lease = -1, false, 0, 0, 0, 0
 	m.order = m.order[:0]
 	chance := stream(w.plan.Seed, streamGroup+uint64(m.n.index*w.plan.Groups+m.index)+uint64(m.n.life)<<20)
-	m.machine = &machine{chance: chance, fails: w.plan.load.executeFails, report: m.executes}
-	if w.phase > chaos {
-		m.machine.fails = 0
-	}
+	m.shadowed = 0
 	g, err := group.Open(m.config(chance), m, m.now())
 	if err != nil {
 		return err
@@ -231,7 +256,7 @@ func (m *member) open() error {
 	return nil
 }
 
-func (m *member) config(chance group.Rand) group.Config {
+func (m *member) config(chance *rand.Rand) group.Config {
 	w := m.n.w
 	x := &w.plan.world
 	var siblings group.Siblings
@@ -240,12 +265,47 @@ func (m *member) config(chance group.Rand) group.Config {
 	}
 	return group.Config{
 		Siblings: siblings, Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: m.configured(), Following: m.n.following,
-		StateMachines: []sm.StateMachine{m.shaped()}, Rand: chance, PacketCRC: w.plan.crc,
+		StateMachines: m.machines(chance), Rand: chance, PacketCRC: w.plan.crc,
 		BatchCountMax: w.plan.load.batchMax, BatchBytesMax: 512000, BatchDelay: w.plan.load.batchDelay,
 		ValueBytesMax: 10 << 20, Hazards: w.hazards,
 		UseMembers: x.members, UseMaster: x.master && m.n.role != stranger, MasterLease: x.lease, Fence: x.fence && m.n.role != stranger,
-		ChangeBeforePropose: x.change,
+		ChangeBeforePropose: x.change, Hold: x.hold,
+		CheckHistory: m.n.wiped || x.cautious && m.n.role == voter,
 	}
+}
+
+// machines makes the state machines of a new life.
+func (m *member) machines(chance *rand.Rand) []sm.StateMachine {
+	w := m.n.w
+	x := &w.plan.world
+	fails := w.plan.load.executeFails
+	if w.phase > chaos {
+		fails = 0
+	}
+	m.machine = &machine{id: machineID, chance: chance, fails: fails, report: m.executes}
+	if !x.checkpoints {
+		return []sm.StateMachine{m.shaped()}
+	}
+	c := m.checks()
+	list := []sm.StateMachine{m.durable(m.machine, 0, func() {
+		m.executed = c.log.through(m.stores[0].at)
+		m.reached = m.executed
+	})}
+	if x.shadow {
+		m.shadow = &machine{id: shadowID, chance: chance, fails: fails, report: m.shadows}
+		list = append(list, m.durable(m.shadow, 1, func() { m.shadowed = c.shadow.through(m.stores[1].at) }))
+	}
+	return list
+}
+
+// durable gives a machine the state that is on the disk.
+func (m *member) durable(of *machine, i int, moved func()) *durable {
+	d := &durable{machine: of, n: m.n, group: m.index, store: &m.stores[i], every: m.n.w.plan.world.every[i], moved: moved}
+	if d.store.some {
+		d.decode(d.store.state)
+		moved()
+	}
+	return d
 }
 
 // configured is the list of nodes that the node is started with. A node that
@@ -258,6 +318,10 @@ func (m *member) configured() paxos.Membership {
 		set = 1 << m.n.index
 	case spare, follower:
 		set = (set | m.checks().model.present()) &^ (1 << m.n.index)
+	case voter:
+		if m.n.wiped {
+			set |= m.checks().model.present() // the list of old could found a cluster anew
+		}
 	}
 	var ids []nodeid.ID
 	for _, id := range m.n.w.ids() {
@@ -272,6 +336,7 @@ func (m *member) configured() paxos.Membership {
 // has an unknown outcome.
 func (m *member) end() {
 	m.g, m.lease = nil, 0
+	m.clerk.end()
 	for _, op := range m.order {
 		op.lost()
 	}

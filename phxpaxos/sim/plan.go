@@ -30,6 +30,7 @@ const (
 	ReplaceNode   // Node asks for one to go and another to come in its place
 	TwoChanges    // Node and Peer ask for different changes, both at once
 	HandOver      // the master gives the mastership up, or to the node that X chooses
+	Wipe          // Node loses everything that it has on its disk, if the others can do without
 	StrangerJoins // a node of another cluster takes members of this one into its own
 	FaultKinds    // how many there are
 
@@ -39,7 +40,7 @@ const (
 var faultNames = [FaultKinds]string{
 	"partition", "one-way", "cut-link", "slow-link", "lossy-link", "kill", "power-loss",
 	"power-loss-all", "pause", "drift", "slow-disk", "sync-error", "disk-full", "bit-flip",
-	"add-node", "remove-node", "replace-node", "two-changes", "hand-over", "stranger-joins",
+	"add-node", "remove-node", "replace-node", "two-changes", "hand-over", "wipe", "stranger-joins",
 }
 
 func (k FaultKind) String() string {
@@ -140,6 +141,7 @@ type Plan struct {
 	crc    bool
 
 	without []string // troubles taken out
+	any     bool     // the seed decides on the kind
 }
 
 // Streams of chance: each user of randomness has its own, so that leaving one
@@ -154,9 +156,10 @@ const (
 	streamMedium // + node<<20
 	streamGroup  // + node*groups + group + life<<20
 
-	streamWorld   = 1 << 60
-	streamMachine = 1<<60 + 1
-	streamLoss    = 1 << 61 // + node*groups + group + life<<20
+	streamWorld       = 1 << 60
+	streamMachine     = 1<<60 + 1
+	streamLoss        = 1 << 61 // + node*groups + group + life<<20
+	streamCheckpoints = 1<<60 + 2
 )
 
 func stream(seed uint64, n uint64) *rand.Rand {
@@ -204,6 +207,7 @@ func NewPlanOf(kind Kind, seed uint64, nodes, groups int) Plan {
 		batchMax:     pick(r, 1, 5, 100), batchDelay: pick(r, 0, 0, 2*time.Millisecond, 20*time.Millisecond),
 	}
 	p.Faults = drawFaults(r, &p)
+	p.any = kind == Any
 	p.drawMachines()
 	p.drawWorld(kind)
 	return p

@@ -11,15 +11,16 @@ import (
 type Kind uint8
 
 const (
-	Any     Kind = iota // the seed decides
-	Static              // nothing but the log
-	Members             // the membership is in the log and changes
-	Masters             // a master is elected
-	Both                // both
+	Any         Kind = iota // the seed decides
+	Static                  // nothing but the log
+	Members                 // the membership is in the log and changes
+	Masters                 // a master is elected
+	Both                    // both
+	Checkpoints             // any of these, and logs are cleaned
 	kinds
 )
 
-var kindNames = [kinds]string{"any", "static", "members", "masters", "both"}
+var kindNames = [kinds]string{"any", "static", "members", "masters", "both", "checkpoints"}
 
 func (k Kind) String() string {
 	if k < kinds {
@@ -49,6 +50,13 @@ type worldPlan struct {
 	lease     time.Duration
 	reads     int     // per cent of a client's operations that do not go through the log
 	mute      nodeSet // nodes that do not know of reads, as original ones
+
+	checkpoints bool   // state machines are durable and logs are cleaned
+	hold        uint64 // instances that a log keeps at least
+	every       [2]int // one in so many instances is followed by a checkpoint, by machine
+	shadow      bool   // there is a second state machine
+	cautious    bool   // first starts are taken for what may be a node that was wiped
+	rotten      int    // per thousand of blocks that leave their sender wrong
 }
 
 // total is how many nodes there are.
@@ -63,10 +71,14 @@ func (p *Plan) total() int {
 // drawWorld draws what a kind of world has, from a stream of chance of its own.
 func (p *Plan) drawWorld(kind Kind) {
 	r := stream(p.Seed, streamWorld)
-	if k := pick(r, Static, Members, Masters, Both); kind == Any {
+	p.Kind = kind
+	if k := pick(r, Static, Members, Masters, Both); kind == Any || kind == Checkpoints {
 		kind = k
 	}
-	p.Kind = kind
+	if p.Kind == Any {
+		p.Kind = kind
+	}
+	defer p.drawCheckpoints()
 	x := &p.world
 	x.reads = pick(r, 0, 10, 50)
 	if r.IntN(3) == 0 {
@@ -80,6 +92,32 @@ func (p *Plan) drawWorld(kind Kind) {
 		p.drawMasters(r)
 	}
 	p.spread(r)
+}
+
+// drawCheckpoints lets some worlds clean their logs.
+func (p *Plan) drawCheckpoints() {
+	r := stream(p.Seed, streamCheckpoints)
+	some := r.IntN(3) == 0 && p.any
+	if p.Kind != Checkpoints && !some {
+		return
+	}
+	p.Kind = Checkpoints
+	x := &p.world
+	x.checkpoints, x.shadow = true, r.IntN(2) == 0
+	x.hold = pick(r, uint64(1), 5, 20, 100)
+	x.every = [2]int{pick(r, 1, 4, 30), pick(r, 1, 10, 100)}
+	x.rotten = pick(r, 0, 0, 20)
+	x.cautious = r.IntN(2) == 0
+	p.load.losses, p.load.executeMany = 0, false // of machines without a checkpoint
+	if r.IntN(3) > 0 {
+		gap := pick(r, 2*time.Second, 10*time.Second)
+		for at := between(r, gap, 3*gap); at < p.Chaos; at += between(r, gap/2, 2*gap) {
+			p.Faults = append(p.Faults, Fault{Kind: Wipe, At: at, For: pick(r, 0, between(r, 0, 5*time.Second)), Node: r.IntN(p.Nodes + x.spares), X: r.Int64()})
+		}
+	}
+	// A node that may never vote again could leave the others without what
+	// nobody keeps any more.
+	p.Faults = slices.DeleteFunc(p.Faults, func(f Fault) bool { return f.Kind == BitFlip })
 }
 
 // drawMembers draws changes of the membership. A node that may never vote

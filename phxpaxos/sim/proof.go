@@ -94,7 +94,7 @@ func (p *proof) poll() {
 func (p *proof) progress() (sum int) {
 	for _, n := range p.w.nodes {
 		for _, m := range n.members {
-			sum += m.executed
+			sum += m.executed + m.shadowed
 		}
 	}
 	return sum
@@ -127,7 +127,7 @@ func (p *proof) missing() string {
 }
 
 func (p *proof) lacks(n *node, m *member, g int) string {
-	log, model := p.w.checks[g].log, p.w.checks[g].model
+	log, shadow, model := p.w.checks[g].log, p.w.checks[g].shadow, p.w.checks[g].model
 	_, version := m.g.Membership()
 	switch {
 	case p.votes(n, g) && !p.proved[n.index][g] && !p.w.plan.world.fence:
@@ -135,6 +135,8 @@ func (p *proof) lacks(n *node, m *member, g int) string {
 			n.name, g, m.g.Instance(), len(log.entries))
 	case m.executed != len(log.entries):
 		return sprintf("node %s has executed %d of %d entries of group %d", n.name, m.executed, len(log.entries), g)
+	case p.w.plan.world.shadow && m.shadowed != len(shadow.entries):
+		return sprintf("node %s has executed %d of %d entries of the second machine of group %d", n.name, m.shadowed, len(shadow.entries), g)
 	case version != model.version || m.g.Cluster() != model.cluster || setOf(m.g.Members()) != model.present():
 		return sprintf("node %s knows the members %v of group %d by version %d, they are %v by version %d",
 			n.name, setOf(m.g.Members()), g, version, model.present(), model.version)
@@ -155,7 +157,36 @@ func (p *proof) judge() {
 			}
 		}
 	}
+	p.states()
 	for _, c := range w.checks {
 		w.stats.Searched += uint64(c.calls.judge(c.log.place))
+	}
+}
+
+// states compares the states of the state machines: a state that came from
+// another node has to be what executing everything would have given.
+func (p *proof) states() {
+	type state struct {
+		node          string
+		first, second uint64
+	}
+	for g := range p.w.checks {
+		var want *state
+		for _, n := range p.w.nodes {
+			m := n.members[g]
+			if n.state != up || n.role == stranger {
+				continue
+			}
+			have := &state{n.name, m.machine.hash(), 0}
+			if m.shadow != nil {
+				have.second = m.shadow.hash()
+			}
+			if want == nil {
+				want = have
+			}
+			if have.first != want.first || have.second != want.second {
+				p.w.report.fail("equal states", "group %d: the states of nodes %s and %s differ", g, want.node, have.node)
+			}
+		}
 	}
 }

@@ -17,6 +17,7 @@ const (
 	evCancel                    // a client loses patience
 	evPhase                     // the run moves on to its next phase
 	evProbe                     // a node is asked to get a value chosen
+	evJob                       // work with files is due
 	eventKinds                  //
 )
 

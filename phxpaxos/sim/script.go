@@ -19,12 +19,16 @@ import (
 //	nodes N                     must come first
 //	spares N                    the membership is in the log, and so many more
 //	                            nodes, which start by "start", can be taken in
+//	checkpoints N               there are two state machines whose states are made
+//	                            durable by "save", and logs keep N instances
 //	batch N                     so many values in one instance, 1 by default
 //	only RULE, RULE ...         from now on other packets are lost
 //	all, none                   from now on every packet passes, or none
 //	hold RULE                   packets that match wait, until ...
 //	release                     ... they are all sent on, and hold ends
 //	propose NODE VALUE ...      the node is asked, all at once
+//	shadow NODE VALUE           the node is asked for the second state machine
+//	save NODE 1|2               a state machine makes its state durable
 //	fail NODE VALUE             its state machine fails on the value, once
 //	kill NODE, power NODE       its process ends; the machine loses power, with
 //	                            it everything that was not synced
@@ -45,10 +49,14 @@ type Script struct {
 	Nodes  int
 	Spares int // below zero: the membership is not in the log
 	Batch  int
+	Hold   int // 0: no checkpoints
 	Breaks []Expectation
 	Holds  []paxos.Hazards
 	lines  []scriptLine
 }
+
+// never is a state machine's pause between checkpoints in a script.
+const never = 1 << 31
 
 // Expectation is what a script says about switched off rules.
 type Expectation struct {
@@ -120,6 +128,8 @@ func (s *Script) add(l scriptLine) (err error) {
 		_, err = fmt.Sscan(w[1], &s.Nodes)
 	case w[0] == "spares" && len(w) == 2:
 		_, err = fmt.Sscan(w[1], &s.Spares)
+	case w[0] == "checkpoints" && len(w) == 2:
+		_, err = fmt.Sscan(w[1], &s.Hold)
 	case w[0] == "batch" && len(w) == 2:
 		_, err = fmt.Sscan(w[1], &s.Batch)
 	case w[0] == "breaks" && len(w) > 3 && w[2] == "with":
@@ -147,6 +157,10 @@ func parseHazards(names []string) (h paxos.Hazards, err error) {
 			h.KeepBallotOnMembers = true
 		case "LearnLowersPromise":
 			h.LearnLowersPromise = true
+		case "ReplayFromNewest":
+			h.ReplayFromNewest = true
+		case "CleanToNewest":
+			h.CleanToNewest = true
 		case "RepeatBatch":
 			h.RepeatBatch = true
 		default:
@@ -165,6 +179,10 @@ func RunScript(s *Script, o Options, only string) (res Result, err error) {
 	p.net.fifoStreams = true
 	p.load.batchMax = s.Batch
 	p.world.members, p.world.spares = s.Spares >= 0, max(0, s.Spares)
+	if s.Hold > 0 {
+		x := &p.world
+		x.checkpoints, x.shadow, x.hold, x.every = true, true, uint64(s.Hold), [2]int{never, never}
+	}
 	w := newWorld(p, o)
 	w.report.only = only
 	w.script = &player{s: s, w: w, values: map[string]uint64{}, calls: map[string]*operation{}}

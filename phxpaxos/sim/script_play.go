@@ -66,6 +66,13 @@ func (p *player) playNode(verb, name string, args []string) error {
 			p.propose(n, v)
 		}
 		n.members[0].settle()
+	case verb == "shadow" && len(args) == 1 && n.state == up && p.s.Hold > 0:
+		op := &operation{kind: opMark, id: p.value(args[0]), shadow: true}
+		p.calls[args[0]] = op
+		n.members[0].propose(op, 0)
+		n.members[0].settle()
+	case verb == "save" && len(args) == 1 && n.state == up && p.s.Hold > 0:
+		return n.members[0].save(args[0])
 	case verb == "fail" && len(args) == 1 && n.state == up:
 		n.members[0].machine.failNext = p.value(args[0])
 	default:

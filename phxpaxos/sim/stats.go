@@ -33,6 +33,8 @@ type Stats struct {
 	Changes, ChangeConflicts                 uint64 // of memberships that were acknowledged, or refused by the log
 	Elections, HandOvers                     uint64
 	Reads, ReadsFailed, LeaseReads           uint64 // without a place in the log
+	Checkpoints, Cleaned, Loaded, Wiped      uint64 // of state machines, of logs, from other nodes, of whole nodes
+	Blocks, Rotten                           uint64 // sent of checkpoints, and of these wrong
 	Losses, Forgotten                        uint64 // of a state machine's memory, and entries that went with it
 	Kinds                                    [256]uint64
 }
@@ -73,6 +75,12 @@ func (s *Stats) Add(o *Stats) {
 	s.Reads += o.Reads
 	s.ReadsFailed += o.ReadsFailed
 	s.LeaseReads += o.LeaseReads
+	s.Checkpoints += o.Checkpoints
+	s.Cleaned += o.Cleaned
+	s.Loaded += o.Loaded
+	s.Wiped += o.Wiped
+	s.Blocks += o.Blocks
+	s.Rotten += o.Rotten
 	s.Losses += o.Losses
 	s.Forgotten += o.Forgotten
 	for i := range s.Kinds {

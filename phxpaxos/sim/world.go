@@ -180,6 +180,8 @@ func (w *World) handle(e *event) {
 		n.disk.done()
 	case evCancel:
 		m.cancel(e.op)
+	case evJob:
+		m.clerk.step(e.n)
 	}
 }
 

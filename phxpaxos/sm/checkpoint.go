@@ -37,12 +37,15 @@ type Snapshot struct {
 // Snapshot freezes the durable state of group. The files must not change until
 // Release is called, while execution goes on; several snapshots may be held at
 // once. It is called by a goroutine that is not the group's, and may block on
-// the disk. Hard links, or copies, of immutable files are the usual way.
+// the disk. Hard links, or copies, of immutable files are the usual way. It
+// names at least one file, which may be empty, or a node that receives it could
+// not tell it from a state machine that is missing.
 //
 // LoadSnapshot replaces the state of group by the one in s. It is called by
 // the goroutine that executes, so no Execute of the group runs meanwhile, and
-// may block on the disk. It may move files out of s.Dir; what is left there is
-// deleted. When it returns nil, the new state is durable and
+// may block on the disk. The files are durable, names and all, so moving them
+// out of s.Dir, which is on the file system of the log, and syncing the place
+// where they go to is enough; what is left in s.Dir is deleted. When it returns nil, the new state is durable and
 // CheckpointInstance returns s.Instance. When it fails, or the process dies
 // within it, the state machine must afterwards hold either the old state or
 // the new one, at the next start as well: build the new one beside the old one

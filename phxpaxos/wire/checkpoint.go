@@ -3,6 +3,8 @@ package wire
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
@@ -37,6 +39,10 @@ type Checkpoint struct {
 
 	Instance uint64 // file: the group's checkpoint, in a block that of its state machine
 
+	// Total is how many bytes all files have together, in a begin; 0 if it is
+	// not stated. It goes into field 100, which original nodes skip.
+	Total uint64
+
 	// Only in a block.
 	Checksum uint32 // checksum.Sampled(0, Data, checksum.ValueStride)
 	Path     string // relative to the state machine's directory; any bytes, not to be trusted
@@ -46,6 +52,7 @@ type Checkpoint struct {
 }
 
 func (c *Checkpoint) isFile() bool  { return c.Kind == CheckpointFile }
+func (c *Checkpoint) isBegin() bool { return c.isFile() && c.Flag == CheckpointBegin }
 func (c *Checkpoint) isBlock() bool { return c.isFile() && c.Flag == CheckpointBlock }
 
 // appendCheckpoint appends c as a CheckpointMsg with the fields of the second
@@ -58,6 +65,9 @@ func appendCheckpoint(dst []byte, c *Checkpoint) []byte {
 	dst = appendUint(dst, varint5, c.Sequence)
 	if c.isFile() {
 		dst = appendUint(dst, varint6, c.Instance)
+	}
+	if c.isBegin() && c.Total != 0 {
+		dst = protowire.AppendVarint(protowire.AppendVarint(dst, varint100), c.Total)
 	}
 	if c.isBlock() {
 		dst = appendUint(dst, varint7, uint64(c.Checksum))
@@ -87,6 +97,9 @@ func (p *Packet) Checkpoint(c *Checkpoint) error {
 	*c = Checkpoint{Kind: d.Kind, From: d.From, Flag: d.Flag, UUID: d.UUID, Sequence: d.Sequence}
 	if d.isFile() {
 		c.Instance = d.Instance
+	}
+	if d.isBegin() {
+		c.Total = d.Total
 	}
 	if d.isBlock() {
 		c.Checksum, c.Path, c.SM, c.Offset, c.Data = d.Checksum, string(path), d.SM, d.Offset, d.Data
@@ -125,6 +138,9 @@ func (c *Checkpoint) decode(b []byte) (path []byte, err error) {
 			c.Offset = f.num
 		case uint64(bytes11):
 			c.Data = f.bytes
+		case varint100:
+			c.Total = f.num
+			continue
 		default:
 			continue
 		}

@@ -33,6 +33,8 @@ const (
 	varint12 = 12<<3 | byte(protowire.VarintType)
 	varint13 = 13<<3 | byte(protowire.VarintType)
 
+	varint100 = 100<<3 | uint64(protowire.VarintType) // two bytes
+
 	bytes1  = 1<<3 | byte(protowire.BytesType)
 	bytes2  = 2<<3 | byte(protowire.BytesType)
 	bytes6  = 6<<3 | byte(protowire.BytesType)

@@ -39,9 +39,9 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 	case paxos.Success:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 		dst = appendUint(dst, varint12, uint64(m.LastChecksum))
-	case paxos.ReadAsk:
+	case paxos.ReadAsk, paxos.HistoryAsk:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
-	case paxos.ReadReply:
+	case paxos.ReadReply, paxos.HistoryReply:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 		dst = appendUint(dst, varint10, m.Now)
 	case paxos.Digest:
@@ -202,9 +202,9 @@ func (w *paxosMsg) fill(m *paxos.Message) {
 	case paxos.Success:
 		m.Ballot = paxos.Ballot{Number: w.proposal, Node: w.from}
 		m.LastChecksum = w.lastChecksum
-	case paxos.ReadAsk:
+	case paxos.ReadAsk, paxos.HistoryAsk:
 		m.Ballot.Number = w.proposal
-	case paxos.ReadReply:
+	case paxos.ReadReply, paxos.HistoryReply:
 		m.Ballot.Number, m.Now = w.proposal, w.now
 	case paxos.Digest:
 		m.Value = w.value

@@ -7,6 +7,10 @@ const (
 	proposerGo = "phxpaxos/paxos/proposer.go"
 	typesGo    = "phxpaxos/paxos/types.go"
 	electionGo = "phxpaxos/group/election.go"
+	cleanGo    = "phxpaxos/group/clean.go"
+	fetchGo    = "phxpaxos/group/fetch.go"
+	installGo  = "phxpaxos/group/install.go"
+	newcomerGo = "phxpaxos/group/newcomer.go"
 	groupGo    = "phxpaxos/group/group.go"
 	executeGo  = "phxpaxos/group/execute.go"
 	masterGo   = "phxpaxos/group/master.go"
@@ -73,6 +77,17 @@ var mutants = []mutant{
 		"r.number = uint64(chance.IntN(1<<31))<<31 | uint64(chance.IntN(1<<31))", "_ = chance"}}},
 	{"who answers a reader keeps quiet about its vote", []edit{{readGo,
 		"!accepted.IsNull() || g.core.Chosen() != nil {", "false && !accepted.IsNull() {"}}},
+	{"the log is cleaned behind the most advanced state machine", []edit{{cleanGo, "return to\n\t}\n\treturn from", "return to\n\t}\n\treturn max(from, to)"}}},
+	{"a checkpoint makes the promise forgotten", []edit{{coreGo,
+		"save = c.acceptor.save(!c.acceptor.noSync)\n\tc.retry", "c.acceptor.promised, c.acceptor.savedPromise = Ballot{}, Ballot{}\n\tsave = c.acceptor.save(!c.acceptor.noSync)\n\tc.retry"}}},
+	{"the old log goes before the record behind a checkpoint is written", []edit{{cleanGo, "c.busy || g.saved < c.after {", "c.busy {"},
+		{installGo, "g.clean.skip = next", "g.clean.skip = next\n\tg.clean.skipped(g)"}}},
+	{"a node goes on one instance too far behind a checkpoint", []edit{{installGo, "g.skipTo(next, jump)", "g.skipTo(next+1, jump)"}}},
+	{"what a state machine has loaded is executed again if the next one fails to load", []edit{{installGo,
+		"g.exec.covered = max(g.exec.covered, p.Snapshot.Instance+1)", "g.exec.covered = max(g.exec.covered, 0)"}}},
+	{"the checksum of a block is not verified", []edit{{fetchGo, "sum != c.Checksum {", "sum != c.Checksum && false {"}}},
+	{"a node that was wiped votes at once", []edit{{newcomerGo, "n.active = marked, marked || !logged", "n.active = marked, marked"}}},
+	{"a node that was wiped may be forgotten to be one by a crash", []edit{{newcomerGo, "if !n.active || n.marked {", "if true || n.marked {"}}},
 	{"records are written and not synced", []edit{{vfileDir + "write.go", "if st.err != nil || !st.sync {", "if st.err != nil || true {"}}},
 	{"the checksum of a record is not verified when it is read", []edit{
 		{vfileDir + "read.go", "crc != loc.crc {", "crc != loc.crc && false {"},

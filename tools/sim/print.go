@@ -27,6 +27,8 @@ func printStats(w io.Writer, s *sim.Stats, used time.Duration) {
 	fmt.Fprintf(w, "reads         %d beside the log, %d of them by a lease, %d without an answer\n", s.Reads, s.LeaseReads, s.ReadsFailed)
 	fmt.Fprintf(w, "system        %d changes of members, %d refused by version, %d elections, %d handed over, %d packets of strangers\n",
 		s.Changes, s.ChangeConflicts, s.Elections, s.HandOvers, s.Kinds[event.PacketForeignCluster])
+	fmt.Fprintf(w, "checkpoints   %d of state machines, %d steps of cleaning, %d loaded from other nodes, %d blocks sent, %d of them wrong, %d nodes wiped\n",
+		s.Checkpoints, s.Cleaned, s.Loaded, s.Blocks, s.Rotten, s.Wiped)
 	fmt.Fprintf(w, "nodes         %d starts, %d crashes\n", s.Boots, s.Crashes)
 	fmt.Fprint(w, "faults       ")
 	for k := range sim.FaultKinds {

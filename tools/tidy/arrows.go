@@ -32,14 +32,15 @@ var arrows = []arrow{
 	{"phxpaxos/wire/...", []string{"phxpaxos/wire/..."}},
 	{"phxpaxos/group", []string{"phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm", "phxpaxos/timer"}},
 	{"phxpaxos/storage/...", []string{"phxpaxos/storage/..."}},
+	{"phxpaxos/transfer", []string{"phxpaxos/wire", "phxpaxos/sm", "phxpaxos/storage"}},
 	{"phxpaxos/network/...", []string{"phxpaxos/network/..."}},
 	{"phxpaxos/sim/...", []string{
 		"phxpaxos/sim/...", "phxpaxos/group", "phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm",
-		"phxpaxos/timer", "phxpaxos/storage/...",
+		"phxpaxos/timer", "phxpaxos/storage/...", "phxpaxos/transfer",
 	}},
 	{"phxpaxos", []string{
 		"phxpaxos/group", "phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm", "phxpaxos/timer",
-		"phxpaxos/waitlock", "phxpaxos/storage/...", "phxpaxos/network/...",
+		"phxpaxos/waitlock", "phxpaxos/storage/...", "phxpaxos/network/...", "phxpaxos/transfer",
 	}},
 	{"plugin/network/...", []string{"plugin/network/...", "phxpaxos/network/...", "phxpaxos/wire"}}, // wire: who a packet is from
 	{"plugin/statemachine/...", []string{"plugin/statemachine/...", "phxpaxos/sm"}},

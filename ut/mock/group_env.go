@@ -49,6 +49,18 @@ func (mr *GroupEnvMockRecorder) Buffer(size interface{}) *gomock.Call {
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Buffer", reflect.TypeOf((*GroupEnv)(nil).Buffer), size)
 }
 
+// Do mocks base method.
+func (m *GroupEnv) Do(j group.Job) {
+	m.ctrl.T.Helper()
+	m.ctrl.Call(m, "Do", j)
+}
+
+// Do indicates an expected call of Do.
+func (mr *GroupEnvMockRecorder) Do(j interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Do", reflect.TypeOf((*GroupEnv)(nil).Do), j)
+}
+
 // Finish mocks base method.
 func (m *GroupEnv) Finish(t *group.Ticket) {
 	m.ctrl.T.Helper()

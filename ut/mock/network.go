@@ -7,6 +7,7 @@ import (
 	reflect "reflect"
 
 	gomock "github.com/golang/mock/gomock"
+	event "github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	network "github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	nodeid "github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
@@ -72,4 +73,79 @@ func (m *Network) Start(receive network.Receive) error {
 func (mr *NetworkMockRecorder) Start(receive interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Start", reflect.TypeOf((*Network)(nil).Start), receive)
+}
+
+// MockObserved is a mock of Observed interface.
+type MockObserved struct {
+	ctrl     *gomock.Controller
+	recorder *MockObservedMockRecorder
+}
+
+// MockObservedMockRecorder is the mock recorder for MockObserved.
+type MockObservedMockRecorder struct {
+	mock *MockObserved
+}
+
+// NewMockObserved creates a new mock instance.
+func NewMockObserved(ctrl *gomock.Controller) *MockObserved {
+	mock := &MockObserved{ctrl: ctrl}
+	mock.recorder = &MockObservedMockRecorder{mock}
+	return mock
+}
+
+// EXPECT returns an object that allows the caller to indicate expected use.
+func (m *MockObserved) EXPECT() *MockObservedMockRecorder {
+	return m.recorder
+}
+
+// Close mocks base method.
+func (m *MockObserved) Close() error {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "Close")
+	ret0, _ := ret[0].(error)
+	return ret0
+}
+
+// Close indicates an expected call of Close.
+func (mr *MockObservedMockRecorder) Close() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Close", reflect.TypeOf((*MockObserved)(nil).Close))
+}
+
+// ReportTo mocks base method.
+func (m *MockObserved) ReportTo(arg0 event.Observer) {
+	m.ctrl.T.Helper()
+	m.ctrl.Call(m, "ReportTo", arg0)
+}
+
+// ReportTo indicates an expected call of ReportTo.
+func (mr *MockObservedMockRecorder) ReportTo(arg0 interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ReportTo", reflect.TypeOf((*MockObserved)(nil).ReportTo), arg0)
+}
+
+// Send mocks base method.
+func (m *MockObserved) Send(to nodeid.ID, packet []byte, class network.Class) {
+	m.ctrl.T.Helper()
+	m.ctrl.Call(m, "Send", to, packet, class)
+}
+
+// Send indicates an expected call of Send.
+func (mr *MockObservedMockRecorder) Send(to, packet, class interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Send", reflect.TypeOf((*MockObserved)(nil).Send), to, packet, class)
+}
+
+// Start mocks base method.
+func (m *MockObserved) Start(receive network.Receive) error {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "Start", receive)
+	ret0, _ := ret[0].(error)
+	return ret0
+}
+
+// Start indicates an expected call of Start.
+func (mr *MockObservedMockRecorder) Start(receive interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Start", reflect.TypeOf((*MockObserved)(nil).Start), receive)
 }

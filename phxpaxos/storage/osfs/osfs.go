@@ -97,6 +97,15 @@ func (FS) Stat(name string) (storage.Entry, error) {
 	return storage.Entry{Name: info.Name(), Size: info.Size(), Dir: info.IsDir()}, nil
 }
 
+// Regular reports whether name is a regular file; a link to one is not.
+func (FS) Regular(name string) (bool, error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return false, err
+	}
+	return info.Mode().IsRegular(), nil
+}
+
 // Remove removes a file or an empty directory.
 func (FS) Remove(name string) error { return os.Remove(name) }
 

@@ -1,0 +1,144 @@
+package group
+
+import (
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
+)
+
+const (
+	givesMax   = 8                 // transfers at once; more nodes have to ask again
+	giveWindow = 10                // messages behind the first that is not acknowledged, as in the original
+	giveIdle   = 120 * time.Second // without an acknowledgement a transfer ends
+	giveAgain  = 2 * time.Second   // who asks again after so long without one starts anew
+)
+
+// giver sends checkpoints to nodes that lack what no log keeps any more
+// (spec/protocol.md section 17.2). The original serves one node at a time.
+// The group only counts acknowledgements; reading and sending is a job.
+type giver struct {
+	gifts    []*gift
+	deadline time.Duration // when the next one may have to end, 0 for none
+}
+
+// gift is one transfer.
+type gift struct {
+	node     nodeid.ID
+	uuid     uint64
+	ready    bool   // the snapshots are there
+	acked    uint64 // the acknowledgement that is expected next
+	instance uint64
+	began    time.Duration
+	progress time.Duration
+	stopped  bool // the job has been told to end
+	again    bool // the node has asked again meanwhile
+}
+
+// asked takes a node's request for a checkpoint.
+func (v *giver) asked(g *Group, m *paxos.Message) {
+	if m.Instance >= g.minChosen {
+		g.teach.offer(g, m.From, m.Instance) // the log will do
+		return
+	}
+	for _, f := range v.gifts {
+		if f.node != m.From || f.stopped {
+			continue
+		}
+		if !f.ready || g.now-f.progress < giveAgain {
+			f.again = true // it is on its way, unless the node says that it does not know of it
+			return
+		}
+		v.stop(g, f) // the node has lost what came
+	}
+	if len(v.gifts) >= givesMax {
+		g.observe(event.Event{Kind: event.LearnBusy, Peer: m.From, Instance: m.Instance})
+		return
+	}
+	v.begin(g, m.From)
+}
+
+func (v *giver) begin(g *Group, node nodeid.ID) {
+	const span = 1<<31 - 1
+	f := &gift{node: node, began: g.now, progress: g.now,
+		uuid: (uint64(g.cfg.Me) ^ g.core.Instance()) + uint64(g.cfg.Rand.IntN(span))}
+	v.gifts = append(v.gifts, f)
+	v.rearm()
+	machines := make([]sm.StateMachine, 0, len(g.exec.machines))
+	for _, m := range g.exec.machines {
+		if _, ok := m.(sm.Checkpointer); ok {
+			machines = append(machines, m)
+		}
+	}
+	g.env.Do(Job{Kind: SendCheckpoint, UUID: f.uuid, To: node, Through: giveWindow,
+		Cluster: g.Cluster(), Machines: machines, Instance: g.durable() - 1})
+}
+
+// done takes news of a transfer's job.
+func (v *giver) done(g *Group, r *JobResult) {
+	for i, f := range v.gifts {
+		if f.uuid != r.UUID {
+			continue
+		}
+		if !r.Ended {
+			f.ready, f.instance, f.progress = true, r.Instance, g.now
+			g.observe(event.Event{Kind: event.CheckpointBegin, Peer: f.node, Instance: r.Instance, Number: uint64(r.Bytes)})
+			break
+		}
+		g.observe(event.Event{Kind: event.CheckpointEnd, Peer: f.node, Instance: f.instance, Number: uint64(r.Bytes), Took: g.now - f.began, Err: r.Err})
+		v.gifts = append(v.gifts[:i], v.gifts[i+1:]...)
+		if f.again && f.stopped {
+			v.begin(g, f.node)
+		}
+		break
+	}
+	v.rearm()
+}
+
+// acknowledged moves the window. Acknowledgements come in order, so one stands
+// for all before it, should these have been lost.
+func (v *giver) acknowledged(g *Group, c *wire.Checkpoint) {
+	for _, f := range v.gifts {
+		if f.uuid != c.UUID || f.node != c.From || f.stopped {
+			continue
+		}
+		switch {
+		case c.Flag != wire.CheckpointOK:
+			g.observe(event.Event{Kind: event.CheckpointRefused, Peer: c.From, Instance: f.instance, Number: c.Sequence})
+			v.stop(g, f)
+		case c.Sequence >= f.acked:
+			f.acked, f.progress = c.Sequence+1, g.now
+			g.env.Do(Job{Kind: SendFurther, UUID: f.uuid, Through: f.acked + giveWindow})
+			v.rearm()
+		}
+	}
+}
+
+func (v *giver) stop(g *Group, f *gift) {
+	f.stopped = true
+	g.env.Do(Job{Kind: StopSending, UUID: f.uuid})
+}
+
+func (v *giver) tick(g *Group) {
+	if v.deadline == 0 || g.now < v.deadline {
+		return
+	}
+	for _, f := range v.gifts {
+		if f.ready && !f.stopped && g.now-f.progress >= giveIdle {
+			v.stop(g, f)
+		}
+	}
+	v.rearm()
+}
+
+func (v *giver) rearm() {
+	v.deadline = 0
+	for _, f := range v.gifts {
+		if at := f.progress + giveIdle; f.ready && !f.stopped && (v.deadline == 0 || at < v.deadline) {
+			v.deadline = at
+		}
+	}
+}

@@ -1,0 +1,303 @@
+package group
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
+)
+
+const (
+	historyFirst = 50 * time.Millisecond // pause between two questions, doubled each time
+	historyMost  = 2 * time.Second       // up to this
+	historyGuard = 3 * time.Second       // after a start, what is no answer to this life may be of an earlier one
+)
+
+// newcomer keeps a node from voting that starts without a log. It may have
+// had one: then it has forgotten what it promised and voted for, and voting
+// again could get a second value chosen. So such a node learns, and votes
+// when nothing that it may have forgotten can matter any more.
+//
+// Call the former life O, and I the instance at which it died. O voted and
+// promised at I and below only, and everything below I is decided.
+//
+//   - How far O can have been. I-1 was decided by a quorum of n members, each
+//     of which has its vote there or is beyond it. n-q+1 answers of members
+//     other than this node meet that quorum in another node than O (q of n
+//     are a quorum). An answer is the node's instance, and one more if it has
+//     accepted something there. So the highest answer is at least I; call it
+//     T. If I-1 fell to members of an earlier time, it was at most the
+//     instance V that set the present ones, so let T be at least V+1.
+//   - Votes of O: all at I or below, so at most T.
+//   - Promises of O, which hold for later instances, too. A proposer P uses a
+//     ballot b without preparing it again only while it wins every instance
+//     with it (hazard H1), and among the same members (hazard H2). So b can be
+//     used at i > T+1 only if T+1 was chosen under b; under no other ballot as
+//     well, since those who promised b (all but this node, which does not vote
+//     yet) vote for nothing lower there. Who has learned T+1 has learned its
+//     ballot, and promises no less from then on. So this node votes from T+2
+//     on, if it has learned the instance before from others, not skipped it.
+//   - Ballots of O as a proposer: none was used above T, so none is used twice
+//     if this node proposes only then.
+//
+// Two exceptions. With an even n two quorums have two members in common, so
+// what one of them forgets decides nothing: it votes at such instances, and
+// still proposes nothing. And if the members change at an instance V >= T,
+// with T from answers of those who voted there, then O was not beyond V: it
+// would have taken V's quorum, one of which would have answered V+1. No ballot
+// outlives V, so this node votes from V+1 on.
+//
+// A cluster that is new is told by its members being at instance 0: if a
+// quorum with this node says so, and nobody says otherwise, there is nothing
+// to forget. Hence what an operator must not do: wipe a node as long as so
+// many others have not yet learned instance 0, wipe a second one before the
+// first votes again, or make such a node the only member. Original proposers
+// keep ballots in ways that nothing guards against (H1, H2); of these a ballot
+// that is seen while this node does not vote is promised, which leaves those that are not
+// seen for so long.
+type newcomer struct {
+	active bool
+	marked bool // the disk knows of it
+	nonce  uint64
+	heard  []answer
+	free   uint64 // from this instance on a change of the members has made it safe; 0 for none
+	save   uint64 // when this is on disk the caution ends; 0 if it does not yet
+	pause  time.Duration
+	level  uint64        // instance at which the last question was asked
+	at     time.Duration // of the next question
+	began  time.Duration
+	turn   int
+}
+
+// answer is how far another node is.
+type answer struct {
+	id    nodeid.ID
+	at    uint64 // its instance, the newest that was heard
+	point uint64 // nothing at this instance or above had its vote, at some time in this life
+}
+
+// init decides whether this node is one. logged says that it has a log.
+func (n *newcomer) init(g *Group, logged bool) error {
+	if !g.cfg.CheckHistory || g.cfg.Following != nodeid.None {
+		return nil
+	}
+	_, marked, err := g.env.Variable(Newcomer)
+	if err != nil {
+		return fmt.Errorf("group %d: read whether this node may vote: %w", g.cfg.Index, err)
+	}
+	n.marked, n.active = marked, marked || !logged
+	if !n.active {
+		return nil
+	}
+	n.began, n.pause = g.now, historyFirst
+	n.at = g.now + 1
+	n.nonce = uint64(g.cfg.Rand.IntN(1<<31-1))<<31 | uint64(g.cfg.Rand.IntN(1<<31-1)) | 1
+	g.core.Abstain(true)
+	return nil
+}
+
+// saving is called before a record of this node goes to the disk: from then
+// on an empty log does not tell any more.
+func (n *newcomer) saving(g *Group) {
+	if !n.active || n.marked {
+		return
+	}
+	n.marked = true
+	if err := g.env.SetVariable(Newcomer, []byte{1}); err != nil {
+		g.stop(fmt.Errorf("%w: store that this node may not vote yet: %w", paxos.ErrSave, err))
+	}
+}
+
+// asks sends the question to everybody who may be a member.
+func (n *newcomer) asks(g *Group) {
+	if n.level != g.core.Instance() { // what was asked for came
+		n.level, n.pause = g.core.Instance(), historyFirst
+	}
+	n.at, n.pause = g.now+n.pause, min(2*n.pause, historyMost)
+	asked := n.others(g)
+	for _, id := range asked {
+		g.send(&paxos.Message{Kind: paxos.HistoryAsk, To: id, Instance: g.core.Instance(), Ballot: paxos.Ballot{Number: n.nonce}})
+	}
+	// A cluster that decides nothing would never let this node vote.
+	if len(asked) > 0 && g.core.IsLatest() && g.core.Instance() > 0 && n.answers(g) {
+		n.turn++
+		g.send(&paxos.Message{Kind: paxos.Drive, To: asked[n.turn%len(asked)], Instance: g.core.Instance()})
+	}
+}
+
+// others are all nodes that may be members, as far as this one knows.
+func (n *newcomer) others(g *Group) (ids []nodeid.ID) {
+	for _, list := range [...][]nodeid.ID{g.core.Members(), g.system.peers, g.cfg.Members} {
+		for _, id := range list {
+			if id != g.cfg.Me && !contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+func contains(list []nodeid.ID, id nodeid.ID) bool {
+	for _, have := range list {
+		if have == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *newcomer) tick(g *Group) {
+	if n.active && g.now >= n.at {
+		n.asks(g)
+		n.judge(g)
+	}
+}
+
+// answer tells a newcomer how far this node is.
+func (n *newcomer) answer(g *Group, m *paxos.Message) {
+	g.send(&paxos.Message{Kind: paxos.HistoryReply, To: m.From, Instance: g.core.Instance(),
+		Ballot: paxos.Ballot{Number: m.Ballot.Number}, Now: g.readPoint()})
+}
+
+// hears takes what a message says of how far its sender is. Original nodes do
+// not answer the question, but say where they are when they ask to learn,
+// offer lessons or propose.
+func (n *newcomer) hears(g *Group, m *paxos.Message) {
+	if !n.active {
+		return
+	}
+	a := answer{m.From, m.Instance, m.Instance + 1}
+	switch m.Kind {
+	case paxos.HistoryReply:
+		if m.Ballot.Number != n.nonce {
+			return
+		}
+		a.point = m.Now
+	case paxos.Offer:
+		a.at, a.point = m.Now, m.Now+1
+	case paxos.AskForLearn, paxos.Prepare, paxos.Accept:
+	default:
+		return
+	}
+	if m.Kind != paxos.HistoryReply && g.now < n.began+historyGuard {
+		return
+	}
+	n.note(a)
+	n.judge(g)
+}
+
+func (n *newcomer) note(a answer) {
+	for i := range n.heard {
+		if h := &n.heard[i]; h.id == a.id {
+			h.at = max(h.at, a.at)
+			h.point = min(h.point, a.point) // the first one was late enough
+			return
+		}
+	}
+	if len(n.heard) < strayMax {
+		n.heard = append(n.heard, a)
+	}
+}
+
+// counts sums up what the present members have said.
+func (n *newcomer) counts(g *Group) (count, zeros int, bound uint64) {
+	for _, h := range n.heard {
+		if !g.core.Members().Contains(h.id) || h.id == g.cfg.Me {
+			continue
+		}
+		count++
+		bound = max(bound, h.point)
+		if h.at == 0 {
+			zeros++
+		}
+	}
+	return count, zeros, bound
+}
+
+// answers reports whether enough members have said how far they are.
+func (n *newcomer) answers(g *Group) bool {
+	count, _, _ := n.counts(g)
+	members := g.core.Members()
+	return count >= len(members)-members.Quorum()+1
+}
+
+// judge decides whether this node may vote at its instance, and whether the
+// caution can end.
+func (n *newcomer) judge(g *Group) {
+	if !n.active || n.save != 0 || g.err != nil {
+		return
+	}
+	members, at := g.core.Members(), g.core.Instance()
+	if at != n.level {
+		n.at = min(n.at, g.now+historyFirst)
+	}
+	if !members.Contains(g.cfg.Me) || g.system.isAhead {
+		g.core.Abstain(true)
+		return
+	}
+	count, zeros, bound := n.counts(g)
+	known := !g.cfg.UseMembers || g.system.v.Cluster != 0 // who votes here, from the log
+	g.core.Abstain(!known || len(members)%2 == 1)
+	switch {
+	case at == 0 && zeros == count && zeros+1 >= members.Quorum(), len(members) == 1 && len(n.others(g)) == 0:
+		n.ends(g) // the cluster is new, or there is nobody else
+	case n.free != 0 && at >= n.free:
+		n.safe(g)
+	case !known || count < len(members)-members.Quorum()+1:
+	case at >= n.limit(g, bound)+2 && !g.core.LastBallot().IsNull():
+		n.safe(g)
+	}
+}
+
+// limit is T for the members of the current instance.
+func (n *newcomer) limit(g *Group, bound uint64) uint64 {
+	if v := g.system.v.Version; v != wire.NoVersion {
+		return max(bound, v+1)
+	}
+	return bound
+}
+
+// changes is called before the value of an instance makes other members.
+func (n *newcomer) changes(g *Group, instance uint64) {
+	if !n.active || g.core == nil || g.system.unknown || g.cfg.UseMembers && g.system.v.Cluster == 0 {
+		return
+	}
+	if _, _, bound := n.counts(g); n.answers(g) && instance >= n.limit(g, bound) {
+		n.free = instance + 1
+	}
+}
+
+// safe: what this node knows is enough. It has to know it after a loss of
+// power as well, and learned records are not synced.
+func (n *newcomer) safe(g *Group) {
+	n.save = g.core.Vouch()
+}
+
+// saved ends the caution once the disk has what it takes.
+func (n *newcomer) saved(g *Group) {
+	if n.active && n.save != 0 && g.saved >= n.save {
+		n.ends(g)
+	}
+}
+
+func (n *newcomer) ends(g *Group) {
+	if n.marked {
+		if err := g.env.SetVariable(Newcomer, nil); err != nil {
+			g.stop(fmt.Errorf("%w: store that this node may vote: %w", paxos.ErrSave, err))
+			return
+		}
+	}
+	g.observe(event.Event{Kind: event.Voting, Instance: g.core.Instance(), Took: g.now - n.began})
+	*n = newcomer{}
+	g.core.Abstain(false)
+}
+
+// drive gets something decided at this instance for a newcomer.
+func (g *Group) drive(m *paxos.Message) {
+	if m.Instance == g.core.Instance() && g.isPeer(m.From) && !g.newcomer.active {
+		g.reads.drive(g)
+	}
+}

@@ -1,0 +1,65 @@
+package phxpaxos
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
+)
+
+// newcomerFile stands beside a group's log as long as the node may not vote,
+// see group.Newcomer. The original's layout has no variable for it, and its
+// nodes and tools pass over files that they do not know. A log storage without
+// a directory has no such file: what it keeps does not outlive the process
+// anyway, or its owner has to say so by Options.FirstStart.
+const newcomerFile = "newcomer"
+
+// mark is the file's path, or "".
+func (e env) mark() string {
+	if dir := e.store.Dir(e.index); dir != "" {
+		return path.Join(dir, newcomerFile)
+	}
+	return ""
+}
+
+func (e env) marked() (bool, error) {
+	name := e.mark()
+	if name == "" {
+		return false, nil
+	}
+	_, err := osfs.FS{}.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// setMark makes or removes the file, durably.
+func (e env) setMark(on bool) (err error) {
+	var disk osfs.FS
+	name := e.mark()
+	if name == "" {
+		return nil
+	}
+	if on {
+		var f storage.File
+		if err = disk.MkdirAll(path.Dir(name)); err == nil {
+			f, err = disk.Open(name, storage.Create)
+		}
+		if err == nil {
+			err = errors.Join(f.Sync(), f.Close())
+		}
+	} else if err = disk.Remove(name); errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err == nil {
+		err = disk.SyncDir(path.Dir(name))
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	return nil
+}
