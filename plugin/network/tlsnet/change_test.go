@@ -11,18 +11,23 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
 )
 
-// sends sends until the packet has arrived.
-func (n *node) sends(t *testing.T, to *node, packet string) {
+// sends sends until the packet has arrived, and returns what arrived before it.
+func (n *node) sends(t *testing.T, to *node, packet string) (earlier []string) {
 	t.Helper()
 	eventually(t, packet+" arrives", func() bool {
 		n.Send(to.id, []byte(packet), network.Stream)
 		select {
 		case p := <-to.in:
-			return string(p) == packet
+			if string(p) == packet {
+				return true
+			}
+			earlier = append(earlier, string(p))
+			return false
 		case <-time.After(20 * time.Millisecond):
 			return false
 		}
 	})
+	return earlier
 }
 
 // Certificates change under running nodes: a new authority is added, both nodes
