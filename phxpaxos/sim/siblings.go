@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"math"
+
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
@@ -10,7 +12,14 @@ type siblingsOf struct{ n *node }
 
 var _ group.Siblings = siblingsOf{}
 
-func (s siblingsOf) Instance(group int) uint64 { return s.n.members[group].g.Instance() }
+// Instance is the highest there is for a process that has ended meanwhile:
+// nobody is ahead of it.
+func (s siblingsOf) Instance(group int) uint64 {
+	if g := s.n.members[group].g; g != nil {
+		return g.Instance()
+	}
+	return math.MaxUint64
+}
 
 func (s siblingsOf) Ahead(group int, node nodeid.ID, instance uint64) {
 	s.tell(group, func(g *oneGroup) { g.Ahead(node, instance) })

@@ -17,7 +17,7 @@ import (
 func newSharedLog(t *testing.T, instances uint64, change func(group int, r *paxos.Record)) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "log")
-	s, err := sharedlog.Open(dir, 2, sharedlog.Options{SegmentBytes: 8192})
+	s, err := sharedlog.Open(dir, 2, sharedlog.Options{SegmentBytes: 8192, Deterministic: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -116,6 +116,8 @@ func Open(dir string, groups int, opts Options) (*Store, error) {
 	}
 	if !opts.Deterministic && !opts.ReadOnly {
 		s.back = startBackground(s)
+		s.busy.Store(true) // segments of the last life may lack their index files
+		s.wake()
 	}
 	return s, nil
 }
