@@ -248,13 +248,14 @@ func (l *loop) turn() {
 		l.stopping = true
 	}
 	l.machine.Flush()
-	// Who comes back with a result finds its instance published.
+	// Who comes back with a result finds its instance published, and who comes
+	// back because the group has stopped finds that.
 	l.publish()
-	l.wakeCallers()
 	if err := l.machine.Err(); err != nil && !l.stopping {
 		l.fence(err)
 		l.stopping = true
 	}
+	l.wakeCallers()
 }
 
 // takeIn tells the machine the time and everything that waits.
@@ -281,6 +282,9 @@ func (l *loop) takeIn() {
 // each. It pays for a lone caller too: the news that its value is chosen and
 // its next value leave in one write.
 func (l *loop) comeBack() {
+	if l.machine.Err() != nil {
+		return // there is no next round
+	}
 	l.machine.HandBack()
 	n := len(l.complete)
 	if n == 0 {
