@@ -29,6 +29,18 @@ type Addition interface {
 	RewindEnd(e event.Event)
 	// NetRefused: a stranger was refused; Err says why.
 	NetRefused(e event.Event)
+	// Clean: records below Instance are no longer kept, Number of them; Err if that failed.
+	Clean(e event.Event)
+	// CatchUp: this node catches up; Number instances remain, Size came in the last second.
+	CatchUp(e event.Event)
+	// CheckpointRefused: a transfer message that nobody asked for, or that does not fit.
+	CheckpointRefused(e event.Event)
+	// CheckpointStream: a checkpoint comes in from Peer; Number bytes are here, Size in the last second.
+	CheckpointStream(e event.Event)
+	// Voting: this node, which began without a log, votes from now on; Took since its start.
+	Voting(e event.Event)
+	// CheckpointReplay: the replayer failed at Instance with Err.
+	CheckpointReplay(e event.Event)
 }
 
 // NoAddition does nothing.
@@ -69,17 +81,41 @@ func (NoAddition) RewindEnd(event.Event) {}
 // NetRefused does nothing.
 func (NoAddition) NetRefused(event.Event) {}
 
+// Clean does nothing.
+func (NoAddition) Clean(event.Event) {}
+
+// CatchUp does nothing.
+func (NoAddition) CatchUp(event.Event) {}
+
+// CheckpointRefused does nothing.
+func (NoAddition) CheckpointRefused(event.Event) {}
+
+// CheckpointStream does nothing.
+func (NoAddition) CheckpointStream(event.Event) {}
+
+// Voting does nothing.
+func (NoAddition) Voting(event.Event) {}
+
+// CheckpointReplay does nothing.
+func (NoAddition) CheckpointReplay(event.Event) {}
+
 // callAddition is the method of each kind.
 var callAddition = map[event.Kind]func(Addition, event.Event){
-	event.PacketShort:    Addition.PacketShort,
-	event.PacketCRC:      Addition.PacketCRC,
-	event.PacketBadGroup: Addition.PacketBadGroup,
-	event.SyncDone:       Addition.SyncDone,
-	event.GroupFailed:    Addition.GroupFailed,
-	event.ReadDrive:      Addition.ReadDrive,
-	event.MembersChange:  Addition.MembersChange,
-	event.Replay:         Addition.Replay,
-	event.RewindBegin:    Addition.RewindBegin,
-	event.RewindEnd:      Addition.RewindEnd,
-	event.NetRefused:     Addition.NetRefused,
+	event.PacketShort:       Addition.PacketShort,
+	event.PacketCRC:         Addition.PacketCRC,
+	event.PacketBadGroup:    Addition.PacketBadGroup,
+	event.SyncDone:          Addition.SyncDone,
+	event.GroupFailed:       Addition.GroupFailed,
+	event.ReadDrive:         Addition.ReadDrive,
+	event.MembersChange:     Addition.MembersChange,
+	event.Replay:            Addition.Replay,
+	event.RewindBegin:       Addition.RewindBegin,
+	event.RewindEnd:         Addition.RewindEnd,
+	event.NetRefused:        Addition.NetRefused,
+	event.Clean:             Addition.Clean,
+	event.CatchUp:           Addition.CatchUp,
+	event.CheckpointRefused: Addition.CheckpointRefused,
+	event.CheckpointStream:  Addition.CheckpointStream,
+	event.Voting:            Addition.Voting,
+	event.CheckpointReplay:  Addition.CheckpointReplay,
 }

@@ -274,3 +274,15 @@ func (r recorder) RewindBegin(e event.Event) { r.fired("RewindBegin", e) }
 func (r recorder) RewindEnd(e event.Event) { r.fired("RewindEnd", e) }
 
 func (r recorder) NetRefused(e event.Event) { r.fired("NetRefused", e) }
+
+func (r recorder) Clean(e event.Event) { r.fired("Clean", e) }
+
+func (r recorder) CatchUp(e event.Event) { r.fired("CatchUp", e) }
+
+func (r recorder) CheckpointRefused(e event.Event) { r.fired("CheckpointRefused", e) }
+
+func (r recorder) CheckpointStream(e event.Event) { r.fired("CheckpointStream", e) }
+
+func (r recorder) Voting(e event.Event) { r.fired("Voting", e) }
+
+func (r recorder) CheckpointReplay(e event.Event) { r.fired("CheckpointReplay", e) }
