@@ -28,7 +28,8 @@ type lossyMachine struct {
 
 	saved    [256]uint64
 	savedTo  uint64 // instance, or sm.NoCheckpoint
-	savedAt  int    // entries
+	savedAt  int    // entries of this life
+	savedSum uint64 // entries of all lives
 	count    int    // of losses
 	lost     bool   // and the group does not know it yet
 	backFrom time.Duration
@@ -48,7 +49,7 @@ func (l *lossyMachine) Execute(e sm.Entry) ([]byte, error) {
 	}
 	result, err := l.machine.Execute(e)
 	if err == nil && e.Last && l.chance.IntN(10000) < l.saves {
-		l.saved, l.savedTo, l.savedAt = l.registers, e.Instance, l.member.executed
+		l.saved, l.savedTo, l.savedAt, l.savedSum = l.registers, e.Instance, l.member.executed, l.machine.count
 	}
 	if err == nil && l.loses(l.losses) {
 		return nil, errLostMemory
@@ -70,7 +71,7 @@ func (l *lossyMachine) loses(perTenThousand int) bool {
 	w.tracef(l.member.n.name, "state machine of group %d falls back from %d entries to %d", l.member.index, l.member.executed, l.savedAt)
 	w.stats.Forgotten += uint64(l.member.executed - l.savedAt)
 	w.stats.Losses++
-	l.registers, l.member.executed = l.saved, l.savedAt
+	l.registers, l.member.executed, l.machine.count = l.saved, l.savedAt, l.savedSum
 	l.lost, l.count = true, l.count+1
 	l.backFrom = w.now + pick(l.chance, 0, between(l.chance, 0, goneMax))
 	return true
