@@ -135,6 +135,10 @@ func (c *cluster) round(n int, r *rand.Rand, w io.Writer) error {
 	if err := c.wipe(i); err != nil {
 		return err
 	}
+	var alone, along float64
+	if !c.o.kills {
+		alone = c.rate(i, time.Second)
+	}
 	began := time.Now()
 	if err := c.start(i); err != nil {
 		return err
@@ -142,6 +146,9 @@ func (c *cluster) round(n int, r *rand.Rand, w io.Writer) error {
 	receiving := func(r report) bool { return r.Phase == int(phxpaxos.Receiving) && r.Done > 0 }
 	if err := c.until(i, "a checkpoint comes in", receiving); err != nil {
 		return err
+	}
+	if !c.o.kills { // else the middle of the transfer would be over
+		along = c.rate(i, time.Second)
 	}
 	story := "came back"
 	if dice := n % 3; c.o.kills && dice > 0 {
@@ -181,7 +188,26 @@ func (c *cluster) round(n int, r *rand.Rand, w io.Writer) error {
 		return nodeError(i, "it is another process now")
 	}
 	fmt.Fprintf(w, "round %d: node %d %s after %v, at %.0f MB/s\n", n+1, i, story, time.Since(began).Round(10*time.Millisecond), fastest/1e6)
+	if !c.o.kills {
+		fmt.Fprintf(w, "  the others acknowledged %.0f values/s while it was away, %.0f while it received\n", alone, along)
+	}
 	return nil
+}
+
+// rate is how many values a second all nodes but one acknowledge, over a while.
+func (c *cluster) rate(but int, d time.Duration) float64 {
+	sum := func() (n uint64) {
+		for i, node := range c.nodes {
+			if i != but && node != nil {
+				r, _ := node.report()
+				n += r.Acked
+			}
+		}
+		return n
+	}
+	before, began := sum(), time.Now()
+	time.Sleep(d)
+	return float64(sum()-before) / time.Since(began).Seconds()
 }
 
 // end compares the states.
