@@ -55,6 +55,10 @@ type Options struct {
 	// Fenced answers GetGlobal by the master's lease, without a message. It
 	// has to be equal on all nodes, and none of them may be an original node.
 	Fenced bool
+	// Hold is how many instances each group's log keeps at least for nodes
+	// that were away, 300 or more; 0 means 1 000 000. Nodes that lack more
+	// than that get a snapshot.
+	Hold int
 	// Lease is for how long a master is elected; 0 means 10 s.
 	Lease time.Duration
 	// Drain bounds how long calls that run may take to end when the server
@@ -127,7 +131,7 @@ func (s *server) runNode() (*phxpaxos.Node, error) {
 	node, err := phxpaxos.Run(phxpaxos.Options{
 		MyNode: s.o.MyNode, Nodes: s.o.Nodes, LogStoragePath: s.o.LogPath, Network: s.o.Network,
 		GroupCount: Groups, StateMachines: []sm.StateMachine{s.machine},
-		UseMaster: true, MasterLease: s.o.Lease, Fence: s.o.Fenced,
+		UseMaster: true, MasterLease: s.o.Lease, Fence: s.o.Fenced, HoldInstances: s.o.Hold,
 		Logger: s.o.Logger, Observer: s.o.Monitor.Observer(),
 	})
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"bufio"
 	"compress/gzip"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +23,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
+	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/client"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/kvpb"
 )
 
@@ -36,6 +36,20 @@ func dial(t *testing.T, address string) *grpc.ClientConn {
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn
+}
+
+// write puts a key for the first caller of its version. A slow machine may be
+// without a master for a moment.
+func write(t *testing.T, k *client.Client, key, value string, version uint64) {
+	t.Helper()
+	var answer client.Answer
+	eventually(t, "a master", func() bool {
+		answer = k.Put(t.Context(), key, []byte(value), version)
+		return answer.Code != phxkv.CodeNoMaster
+	})
+	if answer.Code != phxkv.CodeOK {
+		t.Fatalf("Put(%.20q) at version %d: code %d, %v", key, version, answer.Code, answer.Err)
+	}
 }
 
 func TestHealthAndReflection(t *testing.T) {
@@ -80,9 +94,7 @@ func TestSizes(t *testing.T) {
 	for i := range value {
 		value[i] = byte(i * i >> 7)
 	}
-	if answer := k.Put(t.Context(), "big", value, 0); answer.Code != phxkv.CodeOK {
-		t.Fatalf("the largest value: %d, %v", answer.Code, answer.Err)
-	}
+	write(t, k, "big", string(value), 0)
 	if answer := k.GetGlobal(t.Context(), "big"); answer.Code != phxkv.CodeOK || string(answer.Data.Value) != string(value) {
 		t.Errorf("the largest value came back as code %d with %d bytes, %v", answer.Code, len(answer.Data.Value), answer.Err)
 	}
@@ -108,9 +120,7 @@ func TestAnyBytes(t *testing.T) {
 	k := c.client(0)
 	for i, key := range []string{"", "\x00", "a\x00b", "\xff\xff\xff\xff\xff\xff\xff\xff", "\x80", "d", "p", "\xed\xa0\x80"} {
 		value := []byte("\xff\x00" + key + fmt.Sprint(i))
-		if answer := k.Put(t.Context(), key, value, 0); answer.Code != phxkv.CodeOK {
-			t.Fatalf("Put(%q): %d, %v", key, answer.Code, answer.Err)
-		}
+		write(t, k, key, string(value), 0)
 		if answer := k.GetGlobal(t.Context(), key); string(answer.Data.Value) != string(value) || answer.Data.Version != 1 {
 			t.Errorf("GetGlobal(%q) = %q version %d, want %q", key, answer.Data.Value, answer.Data.Version, value)
 		}
@@ -412,16 +422,60 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	for round := range 4 {
 		k := c.client(0)
 		for range 30 {
-			answer := k.Put(t.Context(), "a", []byte(hex.EncodeToString([]byte{byte(round)})), version)
-			if answer.Code != phxkv.CodeOK {
-				t.Fatalf("round %d: code %d, %v", round, answer.Code, answer.Err)
-			}
+			write(t, k, "a", fmt.Sprint(round), version)
 			version++
 		}
 		c.nodes[0].Kill()
 		c.startAll()
 		if answer := c.client(0).GetGlobal(t.Context(), "a"); answer.Data.Version != version {
 			t.Fatalf("round %d: version %d, want %d", round, answer.Data.Version, version)
+		}
+	}
+}
+
+// A server that comes back with nothing gets what no log keeps any more as a
+// snapshot, and the rest from the logs; then it is as good as the others.
+func TestDiskLost(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, "-hold", "300")
+	c.startAll()
+	k := c.client(0)
+	for round := range uint64(500) {
+		for _, key := range groupKeys {
+			write(t, k, key, fmt.Sprint(round), round)
+		}
+	}
+	eventually(t, "logs that are cleaned", func() bool {
+		for i := range c.ids {
+			status, err := k.Status(t.Context(), c.grpc(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, group := range status.Groups {
+				if group.MinInstance == 0 {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	lost := (c.master("a") + 1) % 3
+	c.nodes[lost].Kill()
+	for _, path := range []string{c.kvPath(lost), c.logPath(lost)} {
+		if err := os.RemoveAll(filepath.Join(c.dir, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.start(lost)
+	eventually(t, "the same on the server that lost its disk", func() bool {
+		other, exit := c.tool((lost+1)%3, "scan")
+		out, _ := c.tool(lost, "scan")
+		return exit == 0 && out == other
+	})
+	for group := range phxkv.Groups {
+		// The first database of a group was made empty; a snapshot is the second.
+		if _, err := os.Stat(filepath.Join(c.dir, c.kvPath(lost), fmt.Sprintf("g%d-1", group))); err != nil {
+			t.Errorf("group %d came without a snapshot: %v", group, err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +23,8 @@ const (
 
 	// lease is short, so that a run sees many masters; pauses are longer.
 	lease = 2 * time.Second
+	// hold is the least: a server that lost its disk then needs a snapshot.
+	hold = 300
 	// patience is how long a server may take for anything before that counts
 	// as a failure. Machines that run this are busy.
 	patience = 90 * time.Second
@@ -95,7 +98,7 @@ func (c *cluster) path(i int, name string) string {
 // start starts a server and waits until it answers.
 func (c *cluster) start(ctx context.Context, i int) error {
 	c.lives++
-	args := []string{"-lease", lease.String(), "-paxos_listen", c.inner[i].String(), "-log_dir", c.path(i, "log")}
+	args := []string{"-lease", lease.String(), "-hold", strconv.Itoa(hold), "-paxos_listen", c.inner[i].String(), "-log_dir", c.path(i, "log")}
 	if c.o.fenced {
 		args = append(args, "-fenced")
 	}
