@@ -38,8 +38,8 @@ race: ## all tests of the packages with goroutines, under the race detector
 	$(GO) test -race -short -skip '^TestExplore' $(RACE)
 
 .PHONY: sim
-sim: ## simulated clusters with faults for BUDGET, each checked; SEED=… replays one with a trace
-	$(GO) run ./tools/sim $(if $(SEED),-seed $(SEED) -trace,-budget $(BUDGET))
+sim: ## simulated clusters with faults for BUDGET, or SEEDS=1-100, each checked; SEED=… replays one with a trace
+	$(GO) run ./tools/sim $(if $(SEED),-seed $(SEED) -trace,$(if $(SEEDS),-seeds $(SEEDS),-budget $(BUDGET)))
 
 .PHONY: fuzz
 fuzz: ## every fuzz test for FUZZTIME
