@@ -18,7 +18,7 @@ const (
 	fetchFresh   = 10 * time.Second // whoever was silent for so long is not asked
 	fetchBegin   = 5 * time.Second  // for the begin; then somebody else is asked
 	fetchIdle    = 5 * time.Second  // without a message a transfer is given up; doubled each time,
-	fetchIdleMax = 80 * time.Second // up to this, since a sender may be slow
+	fetchIdleMax = 20 * time.Second // up to this, since a sender may be slow
 	fetchAgain   = time.Second      // pause after a failed one, doubled up to fetchBegin
 	fetchLook    = 100 * time.Millisecond
 	fetchAhead   = 32 // blocks that came and are not written; senders keep to giveWindow
