@@ -12,13 +12,15 @@ type Phase = group.Phase
 
 // The phases of a Progress.
 const (
-	Level      = group.Level      // nothing; it takes part, as far as it knows
+	Level      = group.Level      // nothing; it takes part and votes, as far as it knows
 	CatchingUp = group.CatchingUp // it learns from the logs of others
 	Receiving  = group.Receiving  // a checkpoint comes in
 	Loading    = group.Loading    // the checkpoint is made durable and loaded
+	Joining    = group.Joining    // it began without a log, has caught up, and does not vote yet
 )
 
-// Progress returns how far a group is, as of its last activity. An error
+// Progress returns how far a group is. The directory of a node may be wiped
+// only while all other members are at Level. It is as of its last activity. An error
 // matches ErrGroup, or says why the group has stopped. It does not block.
 func (n *Node) Progress(groupIndex int) (Progress, error) {
 	l, err := n.loop(groupIndex)

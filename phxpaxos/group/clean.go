@@ -105,6 +105,7 @@ func (c *cleaner) tick(g *Group) {
 	if need := g.teach.lowest(); need < limit && need+c.hold >= limit {
 		limit = need
 	}
+	limit = g.give.holds(g, limit)
 	if limit < g.minChosen+c.step() {
 		c.at = g.now + c.pause(g)
 		return

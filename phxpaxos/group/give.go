@@ -15,6 +15,8 @@ const (
 	giveWindow = 10                // messages behind the first that is not acknowledged, as in the original
 	giveIdle   = 120 * time.Second // without an acknowledgement a transfer ends
 	giveAgain  = 2 * time.Second   // who asks again after so long without one starts anew
+	giveGrace  = 60 * time.Second  // the log behind a checkpoint is kept so long after it was sent
+	giveHold   = 1000000           // and so many instances of it at most
 )
 
 // giver sends checkpoints to nodes that lack what no log keeps any more
@@ -22,6 +24,7 @@ const (
 // The group only counts acknowledgements; reading and sending is a job.
 type giver struct {
 	gifts    []*gift
+	given    []given       // lately
 	deadline time.Duration // when the next one may have to end, 0 for none
 }
 
@@ -36,6 +39,36 @@ type gift struct {
 	progress time.Duration
 	stopped  bool // the job has been told to end
 	again    bool // the node has asked again meanwhile
+}
+
+// given is a transfer that has ended: its node goes on behind it in the log.
+type given struct {
+	next  uint64
+	until time.Duration
+}
+
+// holds returns where the log has to begin for those who get a checkpoint, or
+// have got one and have not asked for what follows yet. Without it a log that
+// is cleaned quicker than a checkpoint is sent would send checkpoints for ever.
+func (v *giver) holds(g *Group, limit uint64) uint64 {
+	kept := v.given[:0]
+	low := limit
+	for _, r := range v.given {
+		if g.now < r.until {
+			kept = append(kept, r)
+			low = min(low, r.next)
+		}
+	}
+	v.given = kept
+	for _, f := range v.gifts {
+		if f.ready && !f.stopped {
+			low = min(low, f.instance+1)
+		}
+	}
+	if limit-low > giveHold {
+		return limit
+	}
+	return low
 }
 
 // asked takes a node's request for a checkpoint.
@@ -90,6 +123,9 @@ func (v *giver) done(g *Group, r *JobResult) {
 		}
 		g.observe(event.Event{Kind: event.CheckpointEnd, Peer: f.node, Instance: f.instance, Number: uint64(r.Bytes), Took: g.now - f.began, Err: r.Err})
 		v.gifts = append(v.gifts[:i], v.gifts[i+1:]...)
+		if r.Err == nil && len(v.given) < strayMax {
+			v.given = append(v.given, given{f.instance + 1, g.now + giveGrace})
+		}
 		if f.again && f.stopped {
 			v.begin(g, f.node)
 		}

@@ -11,15 +11,16 @@ import (
 type Phase uint8
 
 const (
-	Level      Phase = iota // nothing; it takes part, as far as it knows
+	Level      Phase = iota // nothing; it takes part and votes, as far as it knows
 	CatchingUp              // it learns from the logs of others
 	Receiving               // a checkpoint comes in
 	Loading                 // the checkpoint is made durable and loaded
+	Joining                 // it began without a log, has caught up, and does not vote yet
 )
 
 // String returns the phase in a word or two.
 func (p Phase) String() string {
-	return [...]string{"level", "catching up", "receiving a checkpoint", "loading a checkpoint"}[min(p, Loading)]
+	return [...]string{"level", "catching up", "receiving a checkpoint", "loading a checkpoint", "joining"}[min(p, Joining)]
 }
 
 // Progress says how far a group is. Instances count in CatchingUp, bytes in
@@ -55,6 +56,8 @@ func (g *Group) phase() Phase {
 		return Loading
 	case g.core.Highest() > g.core.Instance()+courseLag:
 		return CatchingUp
+	case g.newcomer.active:
+		return Joining
 	}
 	return Level
 }
@@ -66,7 +69,7 @@ func (g *Group) Progress() Progress {
 		p.Rate = g.course.last.Rate
 	}
 	switch p.Phase {
-	case Level:
+	case Level, Joining:
 		return p
 	case CatchingUp:
 		p.Done, p.Total = g.core.Instance(), g.core.Highest()
@@ -99,6 +102,7 @@ func (c *course) tick(g *Group) {
 	switch p.Phase {
 	case Level:
 		return
+	case Joining: // Voting tells of its end
 	case CatchingUp:
 		g.observe(event.Event{Kind: event.CatchUp, Instance: p.Done, Number: p.Total - p.Done, Size: int(p.Rate)})
 	default:

@@ -131,6 +131,9 @@ func (g *Group) step(m *paxos.Message) {
 // the membership changed the rest is dropped, since it was meant for a node
 // that did not know (spec/protocol.md section 10.4).
 func (g *Group) offered(m *paxos.Message) {
+	if m.Now > g.core.Instance() && !g.isPeer(m.From) {
+		g.strays.add(m.From, g.now) // the members may all lack what it has
+	}
 	if m.HasVariables {
 		g.fetch.hear(g, m)
 		if g.system.hear(g, m.SystemVariables) {

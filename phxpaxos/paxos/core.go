@@ -389,8 +389,8 @@ func (c *Core) Proposing() bool { return c.proposer.preparing || c.proposer.acce
 // CatchUp asks everybody for what this node lacks, unless that was done just
 // now; the periodic ask would be seconds away.
 func (c *Core) CatchUp() {
-	if c.err == nil && c.now >= c.learner.nextSoon {
-		c.learner.nextSoon = c.now + c.cfg.Timing.AskSoon
+	if c.err == nil && c.now >= c.learner.nextAll {
+		c.learner.nextAll = c.now + c.cfg.Timing.AskSoon
 		highest := c.learner.highest
 		c.learner.ask()
 		c.learner.highest = highest

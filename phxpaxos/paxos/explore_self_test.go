@@ -37,7 +37,7 @@ var exploreFields = []struct {
 	{learner{}, map[string]string{
 		"c": fixed, "chosen": kept, "slot": "kept with chosen",
 		"highest":    "nothing in the core but asking depends on it",
-		"taughtTill": noTime, "lastAck": "acknowledgements are not asked for", "askTimer": noTime, "covered": noTime, "nextSoon": noTime, "soonAt": noTime,
+		"taughtTill": noTime, "lastAck": "acknowledgements are not asked for", "askTimer": noTime, "covered": noTime, "nextSoon": noTime, "nextAll": noTime, "soonAt": noTime,
 	}},
 	{outbox{}, map[string]string{
 		"c": fixed, "seq": "the tail counts", "durable": "0", "saves": "empty after Flush", "free": "empty after Flush",

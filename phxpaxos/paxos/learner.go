@@ -21,6 +21,7 @@ type learner struct {
 	covered    bool          // nobody has to be asked where it is
 	nextSoon   time.Duration // no ask caused by a message before
 	soonAt     uint64        // instance of that ask
+	nextAll    time.Duration // no CatchUp before; apart from nextSoon, since it may reach nobody who knows more
 }
 
 // ask asks all members, and arms the next time.

@@ -131,6 +131,12 @@ func rounds(o options, dir string, w io.Writer) error {
 // round wipes a node and sees it come back.
 func (c *cluster) round(n int, r *rand.Rand, w io.Writer) error {
 	i := r.IntN(nodesCount)
+	// A wiped node has forgotten what it voted for: all others have to be whole.
+	for k := range c.nodes {
+		if err := c.until(k, "it is level with the others before one is wiped", func(r report) bool { return c.level(k, r) }); err != nil {
+			return err
+		}
+	}
 	c.kill(i)
 	if err := c.wipe(i); err != nil {
 		return err
@@ -178,8 +184,7 @@ func (c *cluster) round(n int, r *rand.Rand, w io.Writer) error {
 				fastest = max(fastest, float64(r.Done-before)/took)
 			}
 		}
-		other, _ := c.nodes[(i+1)%nodesCount].report()
-		return r.Phase == int(phxpaxos.Level) && r.State.Last != ^uint64(0) && r.State.Last+200 > other.State.Last && r.MinChosen > 0
+		return c.level(i, r)
 	}
 	if err := c.until(i, "it is level with the others", level); err != nil {
 		return err
@@ -192,6 +197,16 @@ func (c *cluster) round(n int, r *rand.Rand, w io.Writer) error {
 		fmt.Fprintf(w, "  the others acknowledged %.0f values/s while it was away, %.0f while it received\n", alone, along)
 	}
 	return nil
+}
+
+// level reports whether a node takes part as all others do.
+func (c *cluster) level(i int, r report) bool {
+	for _, n := range c.nodes {
+		if other, any := n.report(); !any || r.State.Last+200 < other.State.Last {
+			return false
+		}
+	}
+	return r.Phase == int(phxpaxos.Level) && r.State.Last != ^uint64(0) && r.MinChosen > 0
 }
 
 // rate is how many values a second all nodes but one acknowledge, over a while.
