@@ -100,6 +100,9 @@ var (
 	// ErrStorage: the log storage cannot be opened, read or written; the
 	// wrapping error matches the storage's own.
 	ErrStorage error = &codeError{-1, "log storage"}
+	// ErrLogLayout: the log has another layout than Options.LogLayout. The
+	// error matches ErrStorage as well, and says what to do.
+	ErrLogLayout error = &codeError{-1, "log layout"}
 	// ErrNetwork: the network cannot be started.
 	ErrNetwork error = &codeError{-1, "network"}
 )

@@ -724,7 +724,7 @@ func TestLogLayout(t *testing.T) {
 				if err != nil {
 					t.Errorf("%v after %v: %v", l, first, err)
 				}
-			} else if !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "phxpaxos_convert") {
+			} else if !errors.Is(err, ErrStorage) || !errors.Is(err, ErrLogLayout) || !strings.Contains(err.Error(), "phxpaxos_convert") {
 				t.Errorf("%v after %v: %v, want a hint", l, first, err)
 			}
 		}

@@ -44,8 +44,8 @@ func (n *Node) openLog(opts *Options) (storage.LogStorage, error) {
 	case want == layout.None:
 		want = found
 	case found != layout.None && found != want:
-		return nil, fmt.Errorf("%s holds a log of the %v layout, and Options.LogLayout is %v: convert it with phxpaxos_convert, or leave LogLayout at LayoutAuto",
-			dir, found, opts.LogLayout)
+		return nil, fmt.Errorf("%w: %s holds a log of the %v layout, and Options.LogLayout is %v: convert it with phxpaxos_convert, or leave LogLayout at LayoutAuto",
+			ErrLogLayout, dir, found, opts.LogLayout)
 	}
 	if want == layout.Original {
 		return vfile.Open(dir, opts.GroupCount, vfile.Options{LargeFiles: opts.LargeValueMode, Observer: n.observer})

@@ -67,6 +67,7 @@ func (h *host) admit(g *group, e sm.Entry) (*life, error) {
 		h.life.condemn(errRepeat)
 		return nil, fmt.Errorf("%w: %w", sm.ErrInterrupted, errRepeat)
 	}
+	g.given = e.Instance + 1
 	return h.life, nil
 }
 
@@ -201,8 +202,8 @@ func (h *host) Snapshot(index int) (sm.Snapshot, error) {
 		}
 	}
 	err = checkFiles(r.Dir, r.Files)
-	if h.mu.Lock(); err == nil && h.life == l && r.Instance >= g.at.instance {
-		err = fmt.Errorf("its snapshot includes instance %d; it has everything below %d", r.Instance, g.at.instance)
+	if h.mu.Lock(); err == nil && h.life == l && r.Instance >= g.given {
+		err = fmt.Errorf("its snapshot includes instance %d; it was given everything below %d", r.Instance, g.given)
 	}
 	h.mu.Unlock()
 	if err != nil {

@@ -152,6 +152,11 @@ func (m *moody) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, er
 			return results, err
 		}
 		results = append(results, r)
+		if string(e.Value) == "answer late" {
+			for _, err := os.Stat(os.Getenv(childDir) + "/answer"); err != nil; _, err = os.Stat(os.Getenv(childDir) + "/answer") {
+				time.Sleep(5 * time.Millisecond)
+			}
+		}
 	}
 	return results, nil
 }

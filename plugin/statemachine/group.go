@@ -36,6 +36,7 @@ type group struct {
 	start      uint64   // the durable state of the running process ended here when it started
 	at         position // of the running process
 	reached    position // of all processes; while at is before it the state is old
+	given      uint64   // everything below this instance was given to the running process, which may not have answered yet
 	checkpoint uint64   // the durable state ends here, as far as is known
 
 	// Of the goroutine that executes.
@@ -49,7 +50,7 @@ type group struct {
 func (g *group) begin(end uint64) {
 	g.told = false
 	g.start, g.checkpoint = end, end
-	g.at = position{end + 1, 0} // NoCheckpoint+1 is 0
+	g.at, g.given = position{end + 1, 0}, end+1 // NoCheckpoint+1 is 0
 	if g.reached.before(g.at) {
 		g.reached = g.at
 	}

@@ -334,6 +334,41 @@ func TestSnapshotsCrossProcesses(t *testing.T) {
 	to.equal()
 }
 
+// A snapshot may include an instance whose answer is still under way.
+func TestSnapshotBeforeTheAnswer(t *testing.T) {
+	dir := t.TempDir()
+	m, err := load(dir, "ledger", statemachine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for i := range uint64(2) {
+		if _, err := m.ExecuteBatch(instance(i, "x"), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer := make(chan error, 1)
+	go func() {
+		_, err := m.ExecuteBatch(instance(2, "answer late"), nil) // the third one is durable
+		answer <- err
+	}()
+	for end := time.Now().Add(soon); ; time.Sleep(5 * time.Millisecond) {
+		s, err := m.(sm.Snapshotter).Snapshot(0)
+		if err == nil && s.Instance == 2 {
+			break
+		}
+		if errors.Is(err, sm.ErrInterrupted) || time.Now().After(end) {
+			t.Fatalf("snapshot of instance %d, %v", s.Instance, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "answer"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answer; err != nil {
+		t.Error(err)
+	}
+}
+
 func replayed(t *testing.T, log [][]sm.Entry) *ledger.Ledger {
 	l, err := ledger.Open("", 0)
 	if err != nil {

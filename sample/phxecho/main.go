@@ -7,8 +7,9 @@
 //	phxecho 127.0.0.1:11111 127.0.0.1:11111,127.0.0.1:11112,127.0.0.1:11113
 //
 // Command line and output are the original sample's (spec/storage-api.md
-// section 9.1). It ends at the end of its input, at SIGINT and at SIGTERM.
-// main.go and options.go are the command line, server.go runs a node, and
+// section 9.1), and so is the layout of the log, so that the original's
+// programs can open it. It ends at the end of its input, at SIGINT and at
+// SIGTERM. main.go and options.go are the command line, server.go runs a node, and
 // machine.go is the state machine: start reading there.
 package main
 

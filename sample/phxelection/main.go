@@ -11,8 +11,9 @@
 // master never takes itself for one behind its lease.
 //
 // Command line and output are the original sample's (spec/storage-api.md
-// section 9.2). main.go and options.go are the command line, election.go runs
-// a node: start reading there.
+// section 9.2), and so is the layout of the log, so that the original's
+// programs can open it. main.go and options.go are the command line,
+// election.go runs a node: start reading there.
 package main
 
 import (

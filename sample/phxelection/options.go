@@ -44,7 +44,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (o options, exit int, ok
 	}
 	flags := flag.NewFlagSet(program, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are reported below, once
-	flags.StringVar(&o.storageDir, "storage_dir", ".", "`directory` that holds the data directory logpath_<ip>_<port>")
+	flags.StringVar(&o.storageDir, "storage_dir", ".", "`directory` that holds the data directory logpath_<ip>_<port>, whose log has the original's layout")
 	o.monitor.Register(flags)
 	o.tls = tlsflags.Register(flags)
 

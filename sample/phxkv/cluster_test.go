@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,9 +26,9 @@ import (
 // machines that run tests are slow, and a test that passes never waits for it.
 const soon = 60 * time.Second
 
-// binaries is a directory with both programs, built once for all tests.
+// binaries is a directory with the programs, built once for all tests.
 var binaries = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "build", "-o", binaryDir+"/", "./phxkv_grpcserver", "./phxkv_client_tools").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", binaryDir+"/", "./phxkv_grpcserver", "./phxkv_client_tools", "./phxkv_sm").CombinedOutput()
 	if err != nil {
 		return "", errors.New("go build: " + string(out))
 	}
@@ -53,7 +54,8 @@ type cluster struct {
 	t     *testing.T
 	dir   string
 	ids   []nodeid.ID
-	flags []string // of the servers
+	flags []string         // of the servers
+	own   map[int][]string // of one of them
 	nodes []*process.Process
 }
 
@@ -78,7 +80,7 @@ func workDir(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for _, name := range []string{"phxkv_grpcserver", "phxkv_client_tools"} {
+	for _, name := range []string{"phxkv_grpcserver", "phxkv_client_tools", "phxkv_sm"} {
 		if err := os.Symlink(filepath.Join(from, name), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -112,8 +114,8 @@ func (c *cluster) startAll() {
 
 func (c *cluster) start(i int) {
 	c.t.Helper()
-	args := append(c.flags[:len(c.flags):len(c.flags)], "-log_dir", fmt.Sprintf("log%d", i),
-		c.grpc(i), c.ids[i].String(), nodeaddr.List(c.ids), c.kvPath(i), c.logPath(i))
+	args := slices.Concat(c.flags, c.own[i], []string{"-log_dir", fmt.Sprintf("log%d", i),
+		c.grpc(i), c.ids[i].String(), nodeaddr.List(c.ids), c.kvPath(i), c.logPath(i)})
 	ctx, cancel := context.WithTimeout(c.t.Context(), soon)
 	defer cancel()
 	want := fmt.Sprintf("Server listening on %s\n", c.grpc(i))

@@ -10,8 +10,9 @@
 // place.go has what they share. The rest can wait: snapfile.go is the format
 // of a snapshot, durable.go makes goleveldb safe against a loss of power,
 // inspect.go adds what the original does not have, a scan and the status, and
-// import.go reads the database of an original node. docs/tutorial.md takes the same way
-// with a smaller service.
+// import.go reads the database of an original node. With program.go the state
+// machine runs in a process of its own, phxkv_sm (docs/statemachine-plugin.md).
+// docs/tutorial.md takes the same way with a smaller service.
 //
 // # What it promises
 //
@@ -32,7 +33,12 @@
 // key, and under "p" the place in the log up to which it includes everything.
 // Both are written in one batch, which is synced. So a crash loses some of the
 // newest operations together with the knowledge that they were executed; the
-// node executes them again from its log, each exactly once.
+// node executes them again from its log, each exactly once. In a process of its
+// own the state machine keeps the same.
+//
+// The log is the library's. phxkv_grpcserver lays it out as the original does,
+// so that the original's programs can open it; with -log_layout shared one sync
+// serves all groups.
 //
 // Service and values on the wire are the original's. Nodes of both kinds may
 // form one cluster, as long as keys are UTF-8 (original nodes skip others) and

@@ -24,7 +24,7 @@ type inspection struct {
 	kvpb.UnimplementedPhxKVInspectServer
 	node    *phxpaxos.Node
 	nodes   []nodeid.ID
-	machine *Machine
+	machine stateMachine
 }
 
 // Scan sends the keys with a prefix as this node has them.
@@ -39,8 +39,8 @@ func (i *inspection) Scan(q *kvpb.ScanRequest, stream grpc.ServerStreamingServer
 		page, size = &kvpb.ScanPage{}, 0
 		return err
 	}
-	for _, s := range i.machine.stores {
-		err := s.scan([]byte(q.Prefix), func(key string, data *Data) (more bool, err error) {
+	for group := range Groups {
+		err := i.machine.Scan(stream.Context(), group, q.Prefix, func(key string, data *Data) (more bool, err error) {
 			if data.Isdeleted {
 				return true, nil
 			}
@@ -64,8 +64,16 @@ func (i *inspection) Scan(q *kvpb.ScanRequest, stream grpc.ServerStreamingServer
 	return send()
 }
 
-// scan calls pair for the keys with a prefix, in order, as they are now.
-func (s *store) scan(prefix []byte, pair func(key string, data *Data) (more bool, err error)) error {
+// Scan calls pair for the keys of a group that have a prefix, in order, as
+// they are at the time of the call; deleted ones are marked. It ends when pair
+// does not want more, or with ctx. It is safe for concurrent use.
+func (m *Machine) Scan(ctx context.Context, group int, prefix string, pair func(key string, data *Data) (more bool, err error)) error {
+	return m.scan(ctx, group, prefix, prefix, pair)
+}
+
+// scan is Scan without the keys before from.
+func (m *Machine) scan(ctx context.Context, group int, prefix, from string, pair func(key string, data *Data) (more bool, err error)) error {
+	s := m.stores[group]
 	if err := s.flush(); err != nil {
 		return err
 	}
@@ -76,9 +84,12 @@ func (s *store) scan(prefix []byte, pair func(key string, data *Data) (more bool
 		return err
 	}
 	defer snapshot.Release()
-	rows := snapshot.NewIterator(util.BytesPrefix(append([]byte(dataPrefix), prefix...)), nil)
+	rows := snapshot.NewIterator(util.BytesPrefix([]byte(dataPrefix+prefix)), nil)
 	defer rows.Release()
-	for rows.Next() {
+	for ok := rows.Seek([]byte(dataPrefix + max(prefix, from))); ok; ok = rows.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		key := string(bytes.TrimPrefix(rows.Key(), []byte(dataPrefix)))
 		data, err := decodeData(rows.Value())
 		if err != nil {
@@ -92,21 +103,23 @@ func (s *store) scan(prefix []byte, pair func(key string, data *Data) (more bool
 }
 
 // Status says how far this node is.
-func (i *inspection) Status(context.Context, *kvpb.StatusRequest) (*kvpb.StatusResponse, error) {
+func (i *inspection) Status(ctx context.Context, _ *kvpb.StatusRequest) (*kvpb.StatusResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, askMax)
+	defer cancel()
 	answer := &kvpb.StatusResponse{Nodeid: uint64(i.node.MyNodeID())}
 	for _, id := range i.nodes {
 		answer.MemberNodeids = append(answer.MemberNodeids, uint64(id))
 	}
 	for group := range Groups {
-		answer.Groups = append(answer.Groups, i.group(group))
+		answer.Groups = append(answer.Groups, i.group(ctx, group))
 	}
 	return answer, nil
 }
 
-func (i *inspection) group(group int) *kvpb.GroupStatus {
+func (i *inspection) group(ctx context.Context, group int) *kvpb.GroupStatus {
 	master, err := i.node.Master(group)
 	if err == nil {
-		err = i.machine.Err(group)
+		err = i.machine.Err(ctx, group)
 	}
 	g := &kvpb.GroupStatus{MasterNodeid: uint64(master), Checkpoints: i.machine.CheckpointInstance(group) + 1}
 	if err != nil {

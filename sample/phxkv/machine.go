@@ -1,6 +1,7 @@
 package phxkv
 
 import (
+	"context"
 	"errors"
 
 	"google.golang.org/protobuf/proto"
@@ -18,6 +19,7 @@ var (
 	done     = []byte{0}
 	conflict = []byte{1}
 	refused  = []byte{2} // not an operation; the original skips it as well
+	repeated = []byte{3} // it was executed before a crash, and what came of it is forgotten
 )
 
 // Machine is the state machine of all groups: it executes what they have
@@ -67,7 +69,7 @@ func (m *Machine) Execute(e sm.Entry) ([]byte, error) {
 	s := m.stores[e.Group]
 	at := placeOf(e)
 	if s.includes(at) {
-		return done, nil // after a crash in the middle of an instance
+		return repeated, nil // after a crash in the middle of an instance
 	}
 	var op kvpb.KVOperator
 	if err := proto.Unmarshal(e.Value, &op); err != nil {
@@ -99,8 +101,10 @@ func (m *Machine) Execute(e sm.Entry) ([]byte, error) {
 func (m *Machine) CheckpointInstance(group int) uint64 { return m.stores[group].checkpoint() }
 
 // Err is why the store of a group cannot be written, if it cannot.
-func (m *Machine) Err(group int) error { return m.stores[group].err() }
+func (m *Machine) Err(_ context.Context, group int) error { return m.stores[group].err() }
 
 // Get reads a key as this node has it. A key that was never written has
 // version 0; a deleted one is marked. It is safe for concurrent use.
-func (m *Machine) Get(key string) (*Data, error) { return m.stores[GroupOf(key)].get(key) }
+func (m *Machine) Get(_ context.Context, key string) (*Data, error) {
+	return m.stores[GroupOf(key)].get(key)
+}

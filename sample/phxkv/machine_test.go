@@ -75,7 +75,7 @@ func TestRules(t *testing.T) {
 	} {
 		result := execute(t, m, sm.Entry{Group: group, Instance: instance, Last: true, Value: operation(t, step.operator, key, step.value, step.version)})
 		instance++
-		data, err := m.Get(key)
+		data, err := m.Get(t.Context(), key)
 		if err != nil || &result[0] != &step.result[0] || !proto.Equal(data, step.want) {
 			t.Errorf("step %d: result %v, %v, %v; want %v, %v", i, result, data, err, step.result, step.want)
 		}
@@ -139,7 +139,7 @@ func newScript(t *testing.T, group, instances int, r *rand.Rand) script {
 func state(t *testing.T, m *Machine, group int) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	err := m.stores[group].scan(nil, func(key string, data *Data) (bool, error) {
+	err := m.Scan(t.Context(), group, "", func(key string, data *Data) (bool, error) {
 		all[key] = fmt.Sprintf("%q %d %v", data.Value, data.Version, data.Isdeleted)
 		return true, nil
 	})
@@ -283,8 +283,8 @@ func TestFailingDisk(t *testing.T) {
 	if _, err := m.Execute(sm.Entry{Group: 1, Instance: 3, Last: true, Value: operation(t, operatorWrite, "a", "x", 2)}); err == nil {
 		t.Error("executed on a broken store")
 	}
-	if m.Err(1) == nil || m.Err(0) != nil {
-		t.Errorf("Err: %v and %v", m.Err(1), m.Err(0))
+	if broken, works := m.Err(t.Context(), 1), m.Err(t.Context(), 0); broken == nil || works != nil {
+		t.Errorf("Err: %v and %v", broken, works)
 	}
 	if got := m.CheckpointInstance(1); got != 1 {
 		t.Errorf("checkpoint %d, want 1", got)
@@ -320,7 +320,7 @@ func TestReadersWhileExecuting(t *testing.T) {
 					return
 				default:
 				}
-				data, err := m.Get("a")
+				data, err := m.Get(t.Context(), "a")
 				if err != nil || data.Version < last || data.Version > 0 && string(data.Value) != fmt.Sprint(data.Version-1) {
 					t.Errorf("read %v, %v behind version %d", data, err, last)
 					return

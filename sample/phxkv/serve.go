@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -35,6 +36,9 @@ const (
 	callsMax = 4096
 	// healthEvery is how soon the health service notices a broken group.
 	healthEvery = time.Second
+	// askMax is how long a state machine in a process of its own may take to
+	// say how it is: longer than it takes on a busy machine.
+	askMax = 5 * time.Second
 	// handOverMax bounds the wait for other masters at the end. It takes some
 	// round trips, but the others may be busy; the alternative is a group
 	// without a master until the lease ends.
@@ -49,6 +53,12 @@ type Options struct {
 	KVPath  string      // directory of the database, created if missing
 	LogPath string      // directory of the paxos log, created if missing
 
+	// LogLayout is how the paxos log lies in its directory. The original's
+	// programs open LayoutOriginal only.
+	LogLayout phxpaxos.LogLayout
+	// StateMachine is the program of the state machine, phxkv_sm; "" means
+	// that it is part of this one.
+	StateMachine string
 	// Network carries what nodes say to each other; nil means the default one.
 	// The server closes it.
 	Network network.Network
@@ -86,7 +96,9 @@ func Serve(ctx context.Context, o Options, listening func()) error {
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.grpc.Serve(s.listener) }()
-	go s.watch()
+	var watching context.Context
+	watching, s.stop = context.WithCancel(context.Background())
+	go s.watch(watching)
 	listening()
 	select {
 	case err = <-failed:
@@ -95,26 +107,42 @@ func Serve(ctx context.Context, o Options, listening func()) error {
 	return errors.Join(err, s.close())
 }
 
+// stateMachine is the state machine as a server uses it: a Machine, or a program.
+type stateMachine interface {
+	sm.StateMachine
+	sm.Snapshotter
+	Get(ctx context.Context, key string) (*Data, error)
+	Scan(ctx context.Context, group int, prefix string, pair func(key string, data *Data) (more bool, err error)) error
+	Err(ctx context.Context, group int) error
+	io.Closer
+}
+
 // server is everything that a process runs.
 type server struct {
 	o        Options
 	listener net.Listener
-	machine  *Machine
+	machine  stateMachine
 	node     *phxpaxos.Node
 	grpc     *grpc.Server
 	health   *health.Server
 
-	stop, stopped chan struct{} // of watch
+	stop    func() // ends watch
+	stopped chan struct{}
 }
 
 // start opens everything; the last thing that could fail is the node.
 func start(o Options) (*server, error) {
-	s := &server{o: o, stop: make(chan struct{}), stopped: make(chan struct{})}
+	s := &server{o: o, stopped: make(chan struct{})}
 	var err error
 	if s.listener, err = net.Listen("tcp", o.Listen); err != nil {
 		return nil, fmt.Errorf("gRPC address: %w", err)
 	}
-	if s.machine, err = OpenMachine(o.KVPath, o.LogPath); err != nil {
+	if o.StateMachine == "" {
+		s.machine, err = OpenMachine(o.KVPath, o.LogPath)
+	} else {
+		s.machine, err = loadProgram(o.StateMachine, &o)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.listener.Close())
 	}
 	if s.node, err = s.runNode(); err != nil {
@@ -129,7 +157,7 @@ func (s *server) runNode() (*phxpaxos.Node, error) {
 		return nil, err
 	}
 	node, err := phxpaxos.Run(phxpaxos.Options{
-		MyNode: s.o.MyNode, Nodes: s.o.Nodes, LogStoragePath: s.o.LogPath, Network: s.o.Network,
+		MyNode: s.o.MyNode, Nodes: s.o.Nodes, LogStoragePath: s.o.LogPath, LogLayout: s.o.LogLayout, Network: s.o.Network,
 		GroupCount: Groups, StateMachines: []sm.StateMachine{s.machine},
 		UseMaster: true, MasterLease: s.o.Lease, Fence: s.o.Fenced, HoldInstances: s.o.Hold,
 		Logger: s.o.Logger, Observer: s.o.Monitor.Observer(),
@@ -157,30 +185,39 @@ func (s *server) register() {
 
 // watch keeps the health service up to date: the server is healthy while all
 // its groups work. Who is master does not matter.
-func (s *server) watch() {
+func (s *server) watch(ctx context.Context) {
 	defer close(s.stopped)
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
 	for {
 		status := healthpb.HealthCheckResponse_SERVING
-		for group := range Groups {
-			if errors.Join(s.node.GroupError(group), s.machine.Err(group)) != nil {
-				status = healthpb.HealthCheckResponse_NOT_SERVING
-			}
+		if !s.healthy(ctx) {
+			status = healthpb.HealthCheckResponse_NOT_SERVING
 		}
 		s.health.SetServingStatus("", status)
 		s.health.SetServingStatus(kvpb.PhxKVServer_ServiceDesc.ServiceName, status)
 		select {
 		case <-tick.C:
-		case <-s.stop:
+		case <-ctx.Done():
 			return
 		}
 	}
 }
 
+func (s *server) healthy(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, askMax)
+	defer cancel()
+	for group := range Groups {
+		if errors.Join(s.node.GroupError(group), s.machine.Err(ctx, group)) != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // close ends everything in the order in which things depend on each other.
 func (s *server) close() error {
-	close(s.stop)
+	s.stop()
 	<-s.stopped
 	s.health.Shutdown() // whoever watches it goes elsewhere
 	late := time.AfterFunc(s.o.Drain, s.grpc.Stop)

@@ -29,7 +29,7 @@ const ReasonTrailer = "phxkv-reason"
 type service struct {
 	kvpb.UnimplementedPhxKVServerServer
 	node    *phxpaxos.Node
-	machine *Machine
+	machine stateMachine
 	fenced  bool
 }
 
@@ -98,7 +98,7 @@ func (s *service) GetGlobal(ctx context.Context, op *kvpb.KVOperator) (*kvpb.KVR
 
 // GetLocal reads what this node has.
 func (s *service) GetLocal(ctx context.Context, op *kvpb.KVOperator) (*kvpb.KVResponse, error) {
-	data, err := s.machine.Get(op.Key)
+	data, err := s.machine.Get(ctx, op.Key)
 	switch {
 	case err != nil:
 		return s.failed(ctx, err)

@@ -185,7 +185,9 @@ func (s *store) put(key string, data *Data, at place) error {
 func (s *store) skip(at place) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fresh.at = at
+	if s.broken == nil {
+		s.fresh.at = at
+	}
 	return s.broken
 }
 

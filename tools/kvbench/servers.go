@@ -91,7 +91,7 @@ func (s *servers) startPhxkv(ctx context.Context, dir string, fenced bool) (addr
 			return "", err
 		}
 		path := func(name string) string { return filepath.Join(dir, fmt.Sprintf("%s%d", name, i)) }
-		args := []string{"-log_dir", path("log"), address, id.String(), nodeaddr.List(ids), path("kvdb"), path("paxoslog")}
+		args := []string{"-log_layout", "shared", "-log_dir", path("log"), address, id.String(), nodeaddr.List(ids), path("kvdb"), path("paxoslog")}
 		if fenced {
 			args = append([]string{"-fenced"}, args...)
 		}

@@ -98,7 +98,7 @@ func (c *cluster) path(i int, name string) string {
 // start starts a server and waits until it answers.
 func (c *cluster) start(ctx context.Context, i int) error {
 	c.lives++
-	args := []string{"-lease", lease.String(), "-hold", strconv.Itoa(hold), "-paxos_listen", c.inner[i].String(), "-log_dir", c.path(i, "log")}
+	args := []string{"-log_layout", "shared", "-lease", lease.String(), "-hold", strconv.Itoa(hold), "-paxos_listen", c.inner[i].String(), "-log_dir", c.path(i, "log")}
 	if c.o.fenced {
 		args = append(args, "-fenced")
 	}

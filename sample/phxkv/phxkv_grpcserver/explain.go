@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
 )
@@ -14,6 +15,10 @@ import (
 func explain(reason string, err error, o phxkv.Options) string {
 	advice := ""
 	switch {
+	case errors.Is(err, phxkv.ErrStateMachine):
+		advice = "correct the path behind -sm, or see what that program says"
+	case errors.Is(err, phxpaxos.ErrLogLayout):
+		advice = "start with -log_layout auto to use the log as it is"
 	case errors.Is(err, storage.ErrInUse), errors.Is(err, syscall.EAGAIN):
 		advice = fmt.Sprintf("another running process uses %s or %s: end it first, or choose other directories", o.KVPath, o.LogPath)
 	case errors.Is(err, syscall.EADDRINUSE):

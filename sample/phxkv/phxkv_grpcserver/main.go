@@ -9,8 +9,10 @@
 //
 // Arguments, output and exit codes are the original's (spec/storage-api.md
 // section 9.3); flags stand before the arguments. It ends cleanly at SIGINT
-// and SIGTERM. options.go and tls.go are the command line; the server itself
-// is package phxkv.
+// and SIGTERM. The paxos log has the original's layout unless -log_layout says
+// otherwise, so that the original's programs can open it; with -sm the state
+// machine is a process of its own. options.go and tls.go are the command line;
+// the server itself is package phxkv.
 package main
 
 import (

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
@@ -21,6 +22,7 @@ type options struct {
 	server  phxkv.Options
 	logDir  string
 	listen  netip.AddrPort  // of paxos; not set: the address of the node
+	layout  string          // of the paxos log
 	tls     *tlsflags.Flags // between nodes
 	grpc    tlsFiles
 	monitor monitor.Flags
@@ -78,6 +80,8 @@ func (o *options) flags(flags *flag.FlagSet) {
 	flags.StringVar(&o.grpc.cert, "grpc-tls-cert", "", "`file` with the certificate for clients; the gRPC service then speaks TLS")
 	flags.StringVar(&o.grpc.key, "grpc-tls-key", "", "`file` with the key of -grpc-tls-cert")
 	flags.StringVar(&o.grpc.clientCA, "grpc-tls-client-ca", "", "`file` of authorities; clients must then show a certificate of one of them")
+	flags.StringVar(&o.server.StateMachine, "sm", "", "`program` of the state machine, such as phxkv_sm; without it the state machine is part of this one")
+	flags.StringVar(&o.layout, "log_layout", phxpaxos.LayoutOriginal.String(), "how a new paxos log lies on disk: original, so that the original's programs can open it; shared, where one sync serves all groups; auto, which takes what is there, and shared for a new one")
 	o.tls = tlsflags.Register(flags)
 	o.monitor.Register(flags)
 }
@@ -86,11 +90,24 @@ func (o *options) check() (err error) {
 	if o.server.Drain < 0 {
 		return fmt.Errorf("-drain is %v, must not be negative", o.server.Drain)
 	}
+	if err := o.checkLayout(); err != nil {
+		return err
+	}
 	if err := o.tls.Validate(); err != nil {
 		return err
 	}
 	o.server.TLS, err = o.grpc.load()
 	return err
+}
+
+func (o *options) checkLayout() error {
+	for _, l := range []phxpaxos.LogLayout{phxpaxos.LayoutOriginal, phxpaxos.LayoutShared, phxpaxos.LayoutAuto} {
+		if o.layout == l.String() {
+			o.server.LogLayout = l
+			return nil
+		}
+	}
+	return fmt.Errorf("-log_layout is %q, must be original, shared or auto", o.layout)
 }
 
 // parseAddresses fills in who this node is and who its peers are. The short
