@@ -50,26 +50,34 @@ const (
 // would have taken V's quorum, one of which would have answered V+1. No ballot
 // outlives V, so this node votes from V+1 on.
 //
-// A cluster that is new is told by its members being at instance 0: if a
-// quorum with this node says so, and nobody says otherwise, there is nothing
-// to forget. Hence what an operator must not do: wipe a node as long as so
-// many others have not yet learned instance 0, wipe a second one before the
-// first votes again, or make such a node the only member. Original proposers
+// At instance 0 it takes part like any other, as long as nobody has been heard
+// of who is beyond it: something is decided there only if a quorum is at
+// instance 0, and then the cluster is new. So a new cluster waits for nothing,
+// also with members that do not answer. The caution ends when a quorum with
+// this node says that it is at instance 0 and nobody says otherwise, or when
+// instance 0 was decided with this node's vote.
+//
+// Hence what an operator must not do: wipe a node as long as so many others
+// have not yet learned instance 0, or packets of that time can be under way;
+// wipe a second one before the first votes again; or make such a node the only
+// member. Original proposers
 // keep ballots in ways that nothing guards against (H1, H2); of these a ballot
 // that is seen while this node does not vote is promised, which leaves those that are not
 // seen for so long.
 type newcomer struct {
-	active bool
-	marked bool // the disk knows of it
-	nonce  uint64
-	heard  []answer
-	free   uint64 // from this instance on a change of the members has made it safe; 0 for none
-	save   uint64 // when this is on disk the caution ends; 0 if it does not yet
-	pause  time.Duration
-	level  uint64        // instance at which the last question was asked
-	at     time.Duration // of the next question
-	began  time.Duration
-	turn   int
+	active  bool
+	marked  bool // the disk knows of it
+	history bool // somebody is beyond instance 0
+	took    bool // instance 0 was decided with this node's vote
+	nonce   uint64
+	heard   []answer
+	free    uint64 // from this instance on a change of the members has made it safe; 0 for none
+	save    uint64 // when this is on disk the caution ends; 0 if it does not yet
+	pause   time.Duration
+	level   uint64        // instance at which the last question was asked
+	at      time.Duration // of the next question
+	began   time.Duration
+	turn    int
 }
 
 // answer is how far another node is.
@@ -95,8 +103,19 @@ func (n *newcomer) init(g *Group, logged bool) error {
 	n.began, n.pause = g.now, historyFirst
 	n.at = g.now + 1
 	n.nonce = uint64(g.cfg.Rand.IntN(1<<31-1))<<31 | uint64(g.cfg.Rand.IntN(1<<31-1)) | 1
-	g.core.Abstain(true)
+	g.core.Abstain(n.waits(g))
 	return nil
+}
+
+// waits reports whether this node votes for nothing that it may have forgotten.
+func (n *newcomer) waits(g *Group) bool {
+	return n.active && (n.history || g.core.Instance() > 0)
+}
+
+// proposes reports whether this node may begin a round. Where the members are
+// in the log, those of instance 0 may not be the ones it was started with.
+func (n *newcomer) proposes(g *Group) bool {
+	return !n.waits(g) && !(n.active && g.cfg.UseMembers)
 }
 
 // saving is called before a record of this node goes to the disk: from then
@@ -169,6 +188,7 @@ func (n *newcomer) hears(g *Group, m *paxos.Message) {
 	if !n.active {
 		return
 	}
+	n.remark(g, m)
 	a := answer{m.From, m.Instance, m.Instance + 1}
 	switch m.Kind {
 	case paxos.HistoryReply:
@@ -187,6 +207,21 @@ func (n *newcomer) hears(g *Group, m *paxos.Message) {
 	}
 	n.note(a)
 	n.judge(g)
+}
+
+// remark takes what a message says of the cluster being new or not.
+func (n *newcomer) remark(g *Group, m *paxos.Message) {
+	beyond := m.Instance > 0 || m.Kind == paxos.Offer && m.Now > 0
+	if m.Instance == 0 && (m.Kind == paxos.Success || m.Kind == paxos.LearnValue) && g.core.Instance() == 0 {
+		voted, _ := g.core.Accepted()
+		// A ballot of this node may be one of its former life's.
+		n.took = n.took || !voted.IsNull() && voted == m.Ballot && voted.Node != g.cfg.Me
+		beyond = beyond || !n.took
+	}
+	if beyond && !n.history {
+		n.history = true
+		n.judge(g)
+	}
 }
 
 func (n *newcomer) note(a answer) {
@@ -240,10 +275,10 @@ func (n *newcomer) judge(g *Group) {
 	}
 	count, zeros, bound := n.counts(g)
 	known := !g.cfg.UseMembers || g.system.v.Cluster != 0 // who votes here, from the log
-	g.core.Abstain(!known || len(members)%2 == 1)
+	g.core.Abstain(n.waits(g) && (!known || len(members)%2 == 1))
 	switch {
-	case at == 0 && zeros == count && zeros+1 >= members.Quorum(), len(members) == 1 && len(n.others(g)) == 0:
-		n.ends(g) // the cluster is new, or there is nobody else
+	case at == 1 && !n.history && g.core.LastBallot().Node == g.cfg.Me, at > 0 && n.took, at == 0 && zeros == count && zeros+1 >= members.Quorum(), len(members) == 1 && len(n.others(g)) == 0:
+		n.ends(g) // the cluster is new: decided by an own round, or with the own vote, or as others say; or there is nobody else
 	case n.free != 0 && at >= n.free:
 		n.safe(g)
 	case !known || count < len(members)-members.Quorum()+1:

@@ -122,7 +122,7 @@ func (q *queue) start(g *Group) {
 		q.drain(g, ErrNotMember)
 		return
 	}
-	if g.newcomer.active {
+	if !g.newcomer.proposes(g) {
 		return // the waiting goes on, as long as their time lasts
 	}
 	if v := g.system.birth(g); v != nil {

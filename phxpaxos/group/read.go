@@ -108,7 +108,7 @@ func (r *reads) flush(g *Group) {
 		members: g.system.known().Version, until: g.now + readPatience}
 	// Members that were only heard of may be as far behind as this node.
 	r.round.point = r.round.members + 1 // no version is 0
-	if g.system.peers.Contains(g.cfg.Me) && !g.newcomer.active {
+	if g.system.peers.Contains(g.cfg.Me) && !g.newcomer.waits(g) {
 		r.answer(g, g.cfg.Me, g.readPoint())
 	}
 	if r.round.active {
@@ -129,7 +129,7 @@ func (g *Group) readPoint() uint64 {
 // onReadAsk answers for this member. A vote that is not on disk yet counts,
 // too: that only makes the reader wait for more.
 func (g *Group) onReadAsk(m *paxos.Message) {
-	if !g.isPeer(g.cfg.Me) || g.newcomer.active {
+	if !g.isPeer(g.cfg.Me) || g.newcomer.waits(g) {
 		return // what this node has forgotten it cannot answer for
 	}
 	g.send(&paxos.Message{Kind: paxos.ReadReply, To: m.From, Instance: g.core.Instance(),
@@ -221,7 +221,7 @@ func (r *reads) tick(g *Group) {
 }
 
 func (r *reads) mayPropose(g *Group) bool {
-	return g.cfg.Following == nodeid.None && g.core.Members().Contains(g.cfg.Me) && !g.leased() && !g.system.isAhead && !g.newcomer.active
+	return g.cfg.Following == nodeid.None && g.core.Members().Contains(g.cfg.Me) && !g.leased() && !g.system.isAhead && g.newcomer.proposes(g)
 }
 
 // empty is a value of this node that no state machine sees. The nonce tells
