@@ -98,8 +98,9 @@ func (o *Options) validateNumbers() error {
 		return badOption("GroupCount", o.GroupCount, fmt.Sprintf("must be in 1..%d, or 0 for 1", GroupsMax))
 	case o.HoldInstances != 0 && o.HoldInstances < holdMin:
 		return badOption("HoldInstances", o.HoldInstances, fmt.Sprintf("must be %d or more, or 0 for %d", holdMin, holdDefault))
-	case o.CheckpointBytesPerSecond != 0 && o.CheckpointBytesPerSecond < checkpointRateMin:
-		return badOption("CheckpointBytesPerSecond", o.CheckpointBytesPerSecond, fmt.Sprintf("must be %d or more, or 0 for no bound", checkpointRateMin))
+	case o.CheckpointBytesPerSecond != 0 && o.CheckpointBytesPerSecond != -1 && o.CheckpointBytesPerSecond < checkpointRateMin:
+		return badOption("CheckpointBytesPerSecond", o.CheckpointBytesPerSecond,
+			fmt.Sprintf("must be %d or more, 0 for %d, or -1 for no bound", checkpointRateMin, checkpointRate))
 	case o.SyncInterval < 0:
 		return badOption("SyncInterval", o.SyncInterval, "must be 0 or more")
 	case o.UDPMaxSize < 0 || o.UDPMaxSize > udpBytesMax:

@@ -78,9 +78,13 @@ func runNode(set setup, in *bufio.Reader, out *json.Encoder) error {
 	if err := os.MkdirAll(logDir, 0o755); err != nil {
 		return err
 	}
+	rate := set.Rate
+	if rate == 0 {
+		rate = -1
+	}
 	node, err := phxpaxos.Run(phxpaxos.Options{
 		MyNode: set.Nodes[set.Me], Nodes: set.Nodes, LogStoragePath: logDir, StateMachines: []sm.StateMachine{m},
-		HoldInstances: 300, CheckpointBytesPerSecond: set.Rate, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		HoldInstances: 300, CheckpointBytesPerSecond: rate, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		return err

@@ -80,8 +80,6 @@ var mutants = []mutant{
 	{"the log is cleaned behind the most advanced state machine", []edit{{cleanGo, "return to\n\t}\n\treturn from", "return to\n\t}\n\treturn max(from, to)"}}},
 	{"a checkpoint makes the promise forgotten", []edit{{coreGo,
 		"save = c.acceptor.save(!c.acceptor.noSync)\n\tc.retry", "c.acceptor.promised, c.acceptor.savedPromise = Ballot{}, Ballot{}\n\tsave = c.acceptor.save(!c.acceptor.noSync)\n\tc.retry"}}},
-	{"the old log goes before the record behind a checkpoint is written", []edit{{cleanGo, "c.busy || g.saved < c.after {", "c.busy {"},
-		{installGo, "g.clean.skip = next", "g.clean.skip = next\n\tg.clean.skipped(g)"}}},
 	{"a node goes on one instance too far behind a checkpoint", []edit{{installGo, "g.skipTo(next, jump)", "g.skipTo(next+1, jump)"}}},
 	{"what a state machine has loaded is executed again if the next one fails to load", []edit{{installGo,
 		"g.exec.covered = max(g.exec.covered, p.Snapshot.Instance+1)", "g.exec.covered = max(g.exec.covered, 0)"}}},
