@@ -110,6 +110,31 @@ func (c *cluster) startAll() {
 	for _, key := range groupKeys {
 		c.master(key)
 	}
+	c.level()
+}
+
+// level waits until all servers that run vote: one that came when the others
+// had begun does so a little later, and is missed if another one goes before.
+func (c *cluster) level() {
+	c.t.Helper()
+	for i, p := range c.nodes {
+		if !running(p) {
+			continue
+		}
+		k := c.client(i)
+		eventually(c.t, "a server that votes", func() bool {
+			status, err := k.Status(c.t.Context(), c.grpc(i))
+			if err != nil {
+				return false
+			}
+			for _, group := range status.Groups {
+				if group.Progress != "" || group.NowInstance == 0 {
+					return false
+				}
+			}
+			return true
+		})
+	}
 }
 
 func (c *cluster) start(i int) {

@@ -191,6 +191,7 @@ func (w *walk) casts(node, role int) {
 // settled waits until all servers that run show the same.
 func (w *walk) settled() {
 	w.t.Helper()
+	w.level()
 	eventually(w.t, "equal nodes", func() bool {
 		var first string
 		for i, p := range w.nodes {
