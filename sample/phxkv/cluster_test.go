@@ -121,19 +121,22 @@ func (c *cluster) level() {
 		if !running(p) {
 			continue
 		}
-		k := c.client(i)
-		eventually(c.t, "a server that votes", func() bool {
-			status, err := k.Status(c.t.Context(), c.grpc(i))
-			if err != nil {
-				return false
+		k, last := c.client(i), ""
+		for end := time.Now().Add(soon); ; <-time.After(20 * time.Millisecond) {
+			ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Second)
+			status, err := k.Status(ctx, c.grpc(i))
+			cancel()
+			level := err == nil
+			for _, group := range status.GetGroups() {
+				level = level && group.Progress == "" && group.NowInstance > 0
 			}
-			for _, group := range status.Groups {
-				if group.Progress != "" || group.NowInstance == 0 {
-					return false
-				}
+			if level {
+				break
 			}
-			return true
-		})
+			if last = fmt.Sprint(status, err); time.Now().After(end) {
+				c.t.Fatalf("server %d does not vote: %s", i, last)
+			}
+		}
 	}
 }
 
