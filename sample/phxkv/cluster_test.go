@@ -110,6 +110,34 @@ func (c *cluster) startAll() {
 	for _, key := range groupKeys {
 		c.master(key)
 	}
+	c.level()
+}
+
+// level waits until all servers that run vote: one that came when the others
+// had begun does so a little later, and is missed if another one goes before.
+func (c *cluster) level() {
+	c.t.Helper()
+	for i, p := range c.nodes {
+		if !running(p) {
+			continue
+		}
+		k, last := c.client(i), ""
+		for end := time.Now().Add(soon); ; <-time.After(20 * time.Millisecond) {
+			ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Second)
+			status, err := k.Status(ctx, c.grpc(i))
+			cancel()
+			level := err == nil
+			for _, group := range status.GetGroups() {
+				level = level && group.Progress == "" && group.NowInstance > 0
+			}
+			if level {
+				break
+			}
+			if last = fmt.Sprint(status, err); time.Now().After(end) {
+				c.t.Fatalf("server %d does not vote: %s", i, last)
+			}
+		}
+	}
 }
 
 func (c *cluster) start(i int) {
@@ -151,22 +179,24 @@ var groupKeys = []string{"c", "a", "key_hello"}
 // and returns which.
 func (c *cluster) master(key string) (node int) {
 	c.t.Helper()
-	eventually(c.t, "a master of "+key, func() bool {
+	var answers []string
+	for end := time.Now().Add(soon); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		answers = nil
 		for i := range c.ids {
-			redirected := false
-			reader := client.New(c.grpc(i), client.Options{Redirected: func(string) { redirected = true }})
-			ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
+			var redirects []string
+			reader := client.New(c.grpc(i), client.Options{Redirected: func(to string) { redirects = append(redirects, to) }})
+			ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Second)
 			answer := reader.GetGlobal(ctx, key)
 			cancel()
 			reader.Close()
-			if !redirected && (answer.Code == phxkv.CodeOK || answer.Code == phxkv.CodeNotExist) {
-				node = i
-				return true
+			if len(redirects) == 0 && (answer.Code == phxkv.CodeOK || answer.Code == phxkv.CodeNotExist) {
+				return i
 			}
+			answers = append(answers, fmt.Sprintf("%s: code %d, %v, redirects %v", c.grpc(i), answer.Code, answer.Err, redirects))
 		}
-		return false
-	})
-	return node
+	}
+	c.t.Fatalf("no server is master of %s, the answers are:\n%s", key, strings.Join(answers, "\n"))
+	return 0
 }
 
 func eventually(t *testing.T, what string, is func() bool) {

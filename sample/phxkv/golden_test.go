@@ -191,6 +191,7 @@ func (w *walk) casts(node, role int) {
 // settled waits until all servers that run show the same.
 func (w *walk) settled() {
 	w.t.Helper()
+	w.level()
 	eventually(w.t, "equal nodes", func() bool {
 		var first string
 		for i, p := range w.nodes {
@@ -208,15 +209,7 @@ func (w *walk) settled() {
 	})
 }
 
-func running(p *process.Process) bool {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if p == nil {
-		return false
-	}
-	_, err := p.Exit(ctx)
-	return err != nil
-}
+func running(p *process.Process) bool { return p != nil && !p.Ended() }
 
 // outcome looks what has become of the put that had no majority and whose
 // client has gone: it may have been chosen, once, or not at all. The original

@@ -128,5 +128,8 @@ func (i *inspection) group(ctx context.Context, group int) *kvpb.GroupStatus {
 	}
 	g.NowInstance, _ = i.node.NowInstanceID(group) // they fail only as Master does
 	g.MinInstance, _ = i.node.MinChosenInstanceID(group)
+	if p, _ := i.node.Progress(group); p.Phase != phxpaxos.Level {
+		g.Progress = p.Phase.String()
+	}
 	return g
 }

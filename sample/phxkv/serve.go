@@ -39,10 +39,6 @@ const (
 	// askMax is how long a state machine in a process of its own may take to
 	// say how it is: longer than it takes on a busy machine.
 	askMax = 5 * time.Second
-	// handOverMax bounds the wait for other masters at the end. It takes some
-	// round trips, but the others may be busy; the alternative is a group
-	// without a master until the lease ends.
-	handOverMax = 2 * time.Second
 )
 
 // Options say what a server is. All fields up to LogPath must be set.
@@ -72,7 +68,7 @@ type Options struct {
 	// Lease is for how long a master is elected; 0 means 10 s.
 	Lease time.Duration
 	// Drain bounds how long calls that run may take to end when the server
-	// is stopped.
+	// is stopped, and then how long it waits until others are master.
 	Drain time.Duration
 	// TLS protects the gRPC service; nil means plain text. What nodes say to
 	// each other is the Network's affair.
@@ -227,12 +223,14 @@ func (s *server) close() error {
 	return errors.Join(s.node.Close(), s.machine.Close())
 }
 
-// handOver gives all masterships up and waits until others have them.
+// handOver gives all masterships up and waits until others have them, which
+// takes some round trips. Else a group would be without one until the lease
+// ends.
 func (s *server) handOver() {
 	if len(s.o.Nodes) == 1 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), handOverMax)
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.Drain)
 	defer cancel()
 	var wg sync.WaitGroup
 	for group := range Groups {

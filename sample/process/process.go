@@ -145,6 +145,16 @@ func (p *Process) Exit(ctx context.Context) (int, error) {
 	}
 }
 
+// Ended reports whether the program has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // output keeps what the program writes and wakes whoever waits for it.
 type output struct {
 	p    *Process

@@ -86,7 +86,13 @@ func TestStartServerWaitsForAnAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if p.Ended() {
+		t.Error("it has ended")
+	}
 	p.Kill()
+	if !p.Ended() {
+		t.Error("it has not ended")
+	}
 	if _, err := process.StartServer(ctx, listens, dir, "sh", "-c", "echo damaged >&2; exit 1"); !errors.Is(err, process.ErrEnded) {
 		t.Errorf("a program that fails otherwise: %v", err)
 	}

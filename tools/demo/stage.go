@@ -143,6 +143,11 @@ func (s *stage) master() (int, error) {
 }
 
 func (s *stage) killed(master int) error {
+	// A server that came when the others had begun votes a little later.
+	whole := func(out string) bool { return strings.Count(out, " ok\n") == size*phxkv.Groups }
+	if _, err := s.until("servers that vote", master, whole, "status"); err != nil {
+		return err
+	}
 	step("kill -9 for server %d, the master: the others elect another one when its lease of %v has ended", master+1, lease)
 	s.servers[master].Kill()
 	other := (master + 1) % size

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -165,10 +164,13 @@ func (f *faults) from(i int) (pairs [][2]int) {
 	return pairs
 }
 
-// loseDisk kills a server and starts it with nothing. Nothing else happens
-// before it has everything again, and votes again: with two of three disks
-// lost, so is what only they had.
+// loseDisk kills a server and starts it with nothing. All others have to vote,
+// and nothing else happens before it has everything again and votes: with two
+// of three disks lost, so is what only they had.
 func (f *faults) loseDisk(ctx context.Context) error {
+	if err := f.level(ctx); err != nil {
+		return err
+	}
 	i := f.one()
 	f.kill(i)
 	if err := f.wipe(i); err != nil {
@@ -177,32 +179,36 @@ func (f *faults) loseDisk(ctx context.Context) error {
 	if err := f.start(ctx, i); err != nil {
 		return err
 	}
-	other := f.grpc[(i+1)%f.o.nodes]
-	k := client.New(other, client.Options{})
-	defer k.Close()
-	goal, err := k.Status(ctx, other)
-	if err != nil {
-		return err
-	}
-	return until(ctx, "a server that lost its disk does not catch up", func() bool {
-		now, err := k.Status(ctx, f.grpc[i])
-		if err != nil {
-			return false
-		}
-		for g, group := range goal.Groups {
-			if now.Groups[g].NowInstance < group.NowInstance {
+	return f.level(ctx)
+}
+
+// level waits until all servers have everything and vote.
+func (f *faults) level(ctx context.Context) error {
+	return until(ctx, "a server does not become level with the others", func() bool {
+		for _, address := range f.grpc {
+			if !level(ctx, address) {
 				return false
 			}
 		}
-		return f.votes(i)
+		return true
 	})
 }
 
-// votes reports whether a server takes part again: one that may have forgotten
-// how it voted keeps a file until that does not matter any more.
-func (f *faults) votes(i int) bool {
-	marks, err := filepath.Glob(filepath.Join(f.path(i, "paxoslog"), "*", "newcomer"))
-	return err == nil && len(marks) == 0
+func level(ctx context.Context, address string) bool {
+	k := client.New(address, client.Options{})
+	defer k.Close()
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	status, err := k.Status(ctx, address)
+	if err != nil {
+		return false
+	}
+	for _, group := range status.Groups {
+		if group.Error != "" || group.Progress != "" || group.NowInstance == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // summary names all faults with their counts.

@@ -32,7 +32,7 @@ func (v *verdict) judge(h *history, final map[string]content, dir string) error 
 		// that had an answer.
 		end := porcupine.Operation{ClientId: len(h.ops) + 1<<20, Call: never - 1, Return: never,
 			Input: access{}, Output: outcome{version: final[key].version, value: final[key].value, exists: final[key].exists}}
-		ops = append(ops[:len(ops):len(ops)], end)
+		ops = append(prune(ops, final[key]), end)
 		result, info := porcupine.CheckOperationsVerbose(keyModel, ops, judgeMax)
 		if result == porcupine.Ok {
 			continue
@@ -46,6 +46,36 @@ func (v *verdict) judge(h *history, final map[string]content, dir string) error 
 		return fmt.Errorf("key %s: the history of %d calls is %s; see %s (%v)", key, len(ops), result, path, err)
 	}
 	return nil
+}
+
+// prune leaves out the writes without an answer that need not have happened:
+// another one has made their version, as its answer or a read of its value
+// says, or nothing has. To say that they happened would only be wrong; but for
+// porcupine each of them doubles what is to be tried.
+func prune(ops []porcupine.Operation, final content) []porcupine.Operation {
+	acked, seen := map[uint64]bool{}, map[uint64]content{final.version: final}
+	for _, op := range ops {
+		in, out := op.Input.(access), op.Output.(outcome)
+		switch {
+		case in.kind == get:
+			seen[out.version] = content{out.version, out.value, out.exists}
+		case !out.unknown && !out.conflict:
+			acked[in.version] = true
+		}
+	}
+	kept := make([]porcupine.Operation, 0, len(ops)+1)
+	for _, op := range ops {
+		in, out := op.Input.(access), op.Output.(outcome)
+		if out.unknown {
+			made, known := seen[in.version+1]
+			other := known && (made.exists != (in.kind == put) || made.exists && made.value != in.value)
+			if acked[in.version] || in.version >= final.version || other {
+				continue
+			}
+		}
+		kept = append(kept, op)
+	}
+	return kept
 }
 
 // count explains every version of a key by exactly one write.

@@ -90,6 +90,9 @@ func TestJudgeTakesManyUnknownWrites(t *testing.T) {
 	version, at := uint64(0), int64(0)
 	for range 300 {
 		at += 10
+		for r.IntN(3) == 0 { // a crowd that is late
+			ops = append(ops, call(len(ops)%12, at, 0, write(version-min(version, uint64(r.IntN(3))), fmt.Sprint(at, len(ops))), outcome{unknown: true}))
+		}
 		if r.IntN(8) == 0 { // lost on its way
 			ops = append(ops, call(len(ops)%12, at, 0, write(version, fmt.Sprint(at)), outcome{unknown: true}))
 			continue

@@ -222,6 +222,7 @@ type GroupStatus struct {
 	MinInstance   uint64                 `protobuf:"varint,3,opt,name=min_instance,json=minInstance" json:"min_instance,omitempty"`    // the lowest that the log keeps
 	Checkpoints   uint64                 `protobuf:"varint,4,opt,name=checkpoints" json:"checkpoints,omitempty"`                       // how many instances the durable state includes
 	Error         string                 `protobuf:"bytes,5,opt,name=error" json:"error,omitempty"`                                    // why the group has stopped, empty while it works
+	Progress      string                 `protobuf:"bytes,6,opt,name=progress" json:"progress,omitempty"`                              // what it does to become level with the others, empty when it is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,6 +288,13 @@ func (x *GroupStatus) GetCheckpoints() uint64 {
 func (x *GroupStatus) GetError() string {
 	if x != nil {
 		return x.Error
+	}
+	return ""
+}
+
+func (x *GroupStatus) GetProgress() string {
+	if x != nil {
+		return x.Progress
 	}
 	return ""
 }
@@ -360,13 +368,14 @@ const file_sample_phxkv_kvpb_inspect_proto_rawDesc = "" +
 	"\x0eStatusResponse\x12\x16\n" +
 	"\x06nodeid\x18\x01 \x01(\x04R\x06nodeid\x12%\n" +
 	"\x0emember_nodeids\x18\x02 \x03(\x04R\rmemberNodeids\x12*\n" +
-	"\x06groups\x18\x03 \x03(\v2\x12.phxkv.GroupStatusR\x06groups\"\xb0\x01\n" +
+	"\x06groups\x18\x03 \x03(\v2\x12.phxkv.GroupStatusR\x06groups\"\xcc\x01\n" +
 	"\vGroupStatus\x12#\n" +
 	"\rmaster_nodeid\x18\x01 \x01(\x04R\fmasterNodeid\x12!\n" +
 	"\fnow_instance\x18\x02 \x01(\x04R\vnowInstance\x12!\n" +
 	"\fmin_instance\x18\x03 \x01(\x04R\vminInstance\x12 \n" +
 	"\vcheckpoints\x18\x04 \x01(\x04R\vcheckpoints\x12\x14\n" +
-	"\x05error\x18\x05 \x01(\tR\x05error2x\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\x12\x1a\n" +
+	"\bprogress\x18\x06 \x01(\tR\bprogress2x\n" +
 	"\fPhxKVInspect\x12/\n" +
 	"\x04Scan\x12\x12.phxkv.ScanRequest\x1a\x0f.phxkv.ScanPage\"\x000\x01\x127\n" +
 	"\x06Status\x12\x14.phxkv.StatusRequest\x1a\x15.phxkv.StatusResponse\"\x00B:Z1github.com/phxpaxos/phxpaxos-go/sample/phxkv/kvpb\x92\x03\x04\b\x02 \x03b\beditionsp\xe8\a"

@@ -69,8 +69,11 @@ func (t *tool) printStatus(all []nodeStatus) int {
 		}
 		for g, group := range n.answer.Groups {
 			state, master := "ok", "none"
-			if group.Error != "" {
+			switch {
+			case group.Error != "":
 				state, exit = group.Error, exitFail
+			case group.Progress != "":
+				state = group.Progress
 			}
 			if group.MasterNodeid != 0 {
 				master = nodeid.ID(group.MasterNodeid).String()

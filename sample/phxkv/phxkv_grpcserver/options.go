@@ -76,7 +76,7 @@ func (o *options) flags(flags *flag.FlagSet) {
 	flags.BoolVar(&o.server.Fenced, "fenced", false, "answer getglobal by the master's lease, without a message; equal on all nodes, none of them an original one")
 	flags.DurationVar(&o.server.Lease, "lease", 10*time.Second, "for how long a master is elected, 1s..24h: so long a group may be without one after a crash")
 	flags.IntVar(&o.server.Hold, "hold", 1000000, "how many instances the log keeps for nodes that were away, 300 or more; others get a snapshot")
-	flags.DurationVar(&o.server.Drain, "drain", 5*time.Second, "how long running calls may take to end when the server is stopped")
+	flags.DurationVar(&o.server.Drain, "drain", 5*time.Second, "how long running calls may take to end when the server is stopped, and other nodes to become master")
 	flags.StringVar(&o.grpc.cert, "grpc-tls-cert", "", "`file` with the certificate for clients; the gRPC service then speaks TLS")
 	flags.StringVar(&o.grpc.key, "grpc-tls-key", "", "`file` with the key of -grpc-tls-cert")
 	flags.StringVar(&o.grpc.clientCA, "grpc-tls-client-ca", "", "`file` of authorities; clients must then show a certificate of one of them")
