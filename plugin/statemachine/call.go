@@ -67,7 +67,7 @@ func (h *host) admit(g *group, e sm.Entry) (*life, error) {
 		h.life.condemn(errRepeat)
 		return nil, fmt.Errorf("%w: %w", sm.ErrInterrupted, errRepeat)
 	}
-	g.given = e.Instance + 1
+	g.busy, g.given = true, e.Instance+1
 	return h.life, nil
 }
 
@@ -128,6 +128,7 @@ func (h *host) executed(l *life, g *group, entries []sm.Entry, r *pb.ExecuteResp
 	if h.life != l {
 		return errors.New("it has ended meanwhile")
 	}
+	g.busy = false
 	old := g.at.before(g.reached)
 	if n > 0 {
 		g.at = behind(entries[n-1])

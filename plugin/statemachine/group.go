@@ -36,6 +36,7 @@ type group struct {
 	start      uint64   // the durable state of the running process ended here when it started
 	at         position // of the running process
 	reached    position // of all processes; while at is before it the state is old
+	busy       bool     // the process was given entries and has not answered
 	given      uint64   // everything below this instance was given to the running process, which may not have answered yet
 	checkpoint uint64   // the durable state ends here, as far as is known
 
@@ -48,7 +49,7 @@ type group struct {
 
 // begin takes where the durable state of a new process ends.
 func (g *group) begin(end uint64) {
-	g.told = false
+	g.told, g.busy = false, false
 	g.start, g.checkpoint = end, end
 	g.at, g.given = position{end + 1, 0}, end+1 // NoCheckpoint+1 is 0
 	if g.reached.before(g.at) {
@@ -67,6 +68,35 @@ func (g *group) durable(c *pb.Checkpoint) error {
 	}
 	g.checkpoint = now
 	return nil
+}
+
+// ping asks for a sign of life, and where the durable states end: a group that
+// has nothing to execute would not hear of it otherwise, and keep its log. An
+// error has ended the life.
+func (h *host) ping(l *life) {
+	if !l.desc.Checkpoints {
+		call(l, l.opts.CallTimeout, l.rpc.Checkpoints, &pb.CheckpointsRequest{})
+		return
+	}
+	h.mu.Lock()
+	var indexes []int
+	for i := range h.groups {
+		indexes = append(indexes, i)
+	}
+	h.mu.Unlock()
+	ends, err := l.checkpoints(indexes)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil || h.life != l {
+		return
+	}
+	for i, index := range indexes {
+		// While it is busy, an answer with an older checkpoint may be under
+		// way, which must not look like a step back.
+		if g := h.groups[index]; !g.busy && ends[i]+1 > g.checkpoint+1 && ends[i] < g.given {
+			g.checkpoint = ends[i]
+		}
+	}
 }
 
 // errRepeat: the node was opened again on the same process.

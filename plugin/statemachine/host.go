@@ -49,7 +49,7 @@ func start(path string, opts Options) (*host, error) {
 	opts.Logger = opts.Logger.With("statemachine", path)
 	h.opts = opts
 	h.closing, h.close = context.WithCancel(context.Background())
-	l, err := startLife(h.closing, path, 1, &h.opts)
+	l, err := startLife(h.closing, path, 1, &h.opts, h.ping)
 	if err != nil {
 		h.close()
 		return nil, err
@@ -97,7 +97,7 @@ func (h *host) restart(number uint64, pause *time.Duration) *life {
 			return nil
 		}
 		*pause = min(2**pause, h.opts.RestartPauseMax)
-		l, err := startLife(h.closing, h.path, number, &h.opts)
+		l, err := startLife(h.closing, h.path, number, &h.opts, h.ping)
 		if err == nil {
 			if err = h.up(l); err == nil {
 				h.opts.Logger.Info("state machine runs again", "pid", l.proc.ID())

@@ -294,6 +294,34 @@ func TestCheckpointsAreTold(t *testing.T) {
 	}
 }
 
+// A group that executes nothing hears of a new checkpoint, too: its log would
+// not be cleaned otherwise.
+func TestCheckpointsWhileIdle(t *testing.T) {
+	dir := t.TempDir()
+	m, err := load(dir, "late checkpoints", statemachine.Options{PingInterval: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for i := range uint64(3) {
+		if _, err := m.ExecuteBatch(instance(i, "x"), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := m.(sm.Checkpointer)
+	if at := c.CheckpointInstance(0); at != sm.NoCheckpoint {
+		t.Fatalf("checkpoint %d", at)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "flushed"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(soon); c.CheckpointInstance(0) != 2; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("checkpoint %d, want 2", int64(c.CheckpointInstance(0)))
+		}
+	}
+}
+
 func TestSnapshotsCrossProcesses(t *testing.T) {
 	from, to := newDriver(t, "ledger", statemachine.Options{}), newDriver(t, "ledger", statemachine.Options{})
 	for i := range 7 {

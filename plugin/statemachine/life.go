@@ -37,8 +37,9 @@ type life struct {
 // errEnded says that the process ended by itself.
 var errEnded = errors.New("the process has ended")
 
-// startLife starts the program and waits until it has described itself.
-func startLife(ctx context.Context, path string, number uint64, opts *Options) (*life, error) {
+// startLife starts the program and waits until it has described itself. From
+// then on ping is called every PingInterval; it has to make a call.
+func startLife(ctx context.Context, path string, number uint64, opts *Options, ping func(*life)) (*life, error) {
 	l := &life{number: number, began: time.Now(), opts: opts}
 	l.ctx, l.end = context.WithCancelCause(context.Background())
 	logs := &childLogs{logger: opts.Logger}
@@ -68,7 +69,7 @@ func startLife(ctx context.Context, path string, number uint64, opts *Options) (
 	defer timer.Stop()
 	defer context.AfterFunc(ctx, func() { l.condemn(context.Cause(ctx)) })()
 	if err = l.connect(); err == nil {
-		go l.watch()
+		go l.watch(ping)
 		return l, nil
 	}
 	if cause := context.Cause(l.ctx); cause != nil {
@@ -119,7 +120,7 @@ func (l *life) failed(path string, err error, exit, lastWords string) error {
 }
 
 // watch asks for signs of life, and notices the end.
-func (l *life) watch() {
+func (l *life) watch(ping func(*life)) {
 	ticker := time.NewTicker(l.opts.PingInterval)
 	defer ticker.Stop()
 	for {
@@ -130,7 +131,7 @@ func (l *life) watch() {
 		case <-l.ctx.Done():
 			return
 		case <-ticker.C:
-			call(l, l.opts.CallTimeout, l.rpc.Checkpoints, &pb.CheckpointsRequest{}) // an error condemns it
+			ping(l)
 		}
 	}
 }

@@ -443,7 +443,15 @@ func TestKilledAgainAndAgain(t *testing.T) {
 // snapshot, and the rest from the logs; then it is as good as the others.
 func TestDiskLost(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3, "-hold", "300")
+	for name, flags := range map[string][]string{"one program": nil, "state machines in programs of their own": withProgram} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testDiskLost(t, newCluster(t, 3, append([]string{"-hold", "300"}, flags...)...))
+		})
+	}
+}
+
+func testDiskLost(t *testing.T, c *cluster) {
 	c.startAll()
 	k := c.client(0)
 	for round := range uint64(500) {
