@@ -139,7 +139,7 @@ func (l *lab) start(change func(o *phxpaxos.Options)) {
 	}
 	o := phxpaxos.Options{
 		MyNode: a, Nodes: []nodeid.ID{a, b, c}, LogStorage: store, Network: l.net,
-		StateMachines: []sm.StateMachine{&machine{}}, Observer: observer,
+		StateMachines: []sm.StateMachine{&machine{}}, Observer: observer, FirstStart: true,
 	}
 	if change != nil {
 		change(&o)

@@ -35,7 +35,7 @@ func run(hub *memnet.Hub, me nodeid.ID, all []nodeid.ID) (*phxpaxos.Node, *last,
 	machine := new(last)
 	node, err := phxpaxos.Run(phxpaxos.Options{
 		MyNode: me, Nodes: all, LogStorage: store, Network: hub.Network(me),
-		StateMachines: []sm.StateMachine{machine},
+		StateMachines: []sm.StateMachine{machine}, FirstStart: true, // no disk is ever lost
 	})
 	if err != nil {
 		store.Close()
