@@ -298,7 +298,10 @@ func TestManyBytes(t *testing.T) {
 	const count = 3 * flushBytes / (512 << 10)
 	for i := range count {
 		execute(t, m, sm.Entry{Group: 0, Instance: uint64(i), Last: true, Value: operation(t, operatorWrite, keyOf(0, i), value, 0)})
-		if have := m.stores[0].fresh.bytes; have > flushBytes+len(value)+100 {
+		m.stores[0].mu.RLock()
+		have := m.stores[0].fresh.bytes
+		m.stores[0].mu.RUnlock()
+		if have > flushBytes+len(value)+100 {
 			t.Fatalf("%d bytes wait for the disk", have)
 		}
 	}
