@@ -11,7 +11,7 @@ ROUNDS    ?= 200
 CHAOSTIME ?= 30m
 
 # Packages in which goroutines meet.
-RACE = ./phxpaxos ./phxpaxos/group ./phxpaxos/network/... ./phxpaxos/paxos ./phxpaxos/storage/... ./phxpaxos/timer ./phxpaxos/waitlock ./plugin/... ./sample/phxkv/...
+RACE = ./phxpaxos ./phxpaxos/group ./phxpaxos/network/... ./phxpaxos/paxos ./phxpaxos/storage/... ./phxpaxos/timer ./phxpaxos/transfer ./phxpaxos/waitlock ./plugin/... ./sample/phxkv/...
 
 .DEFAULT_GOAL := help
 
@@ -82,6 +82,10 @@ chaos: ## kill -9 under load, ROUNDS times, and compare everything
 .PHONY: kvchaos
 kvchaos: ## the key-value store under kill -9, pauses, partitions and lost disks for CHAOSTIME; judged by porcupine
 	$(GO) run ./tools/kvchaos -time $(CHAOSTIME)
+
+.PHONY: comeback
+comeback: ## nodes that lost their disk come back under load, ROUNDS times, with kill -9 in the middle of the transfer
+	$(GO) run ./tools/comeback -rounds $(ROUNDS)
 
 .PHONY: pluginkill
 pluginkill: ## kill the process of a state machine under load, ROUNDS times, and compare everything
