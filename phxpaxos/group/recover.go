@@ -104,7 +104,14 @@ func (g *Group) recover() (s paxos.State, any bool, err error) {
 	if g.cfg.Hazards.ReplayFromNewest {
 		from = to
 	}
-	if from > s.Instance+1 || !any && from > 0 {
+	ahead := from > s.Instance+1 || !any && from > 0
+	if ahead && g.cfg.UseMembers {
+		// Nobody knows which changes of the members lie between, and so who
+		// votes behind them: the node learns them, from the log of others or
+		// with a checkpoint. What the state machines have is not given twice.
+		return s, any, g.lastChecksum(&s)
+	}
+	if ahead {
 		// State machines are ahead of the log: it was lost, or the newest
 		// records never reached the disk. They were never promised to anybody,
 		// so going on behind them is safe; what is between is not kept.
