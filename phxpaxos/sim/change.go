@@ -25,20 +25,24 @@ func (m *member) call(op *operation, patience time.Duration, ask func(t *group.T
 // change asks for a change of the membership, by indexes of nodes; -1 is none.
 func (m *member) change(add, remove int, patience time.Duration) {
 	w := m.n.w
-	want := setOf(m.g.Members())
 	var in, out nodeid.ID
+	var plus, minus nodeSet
 	if remove >= 0 {
-		out = nodeID(remove)
-		want &^= 1 << remove
+		out, minus = nodeID(remove), 1<<remove
 	}
 	if add >= 0 {
-		in = nodeID(add)
-		want |= 1 << add
+		in, plus = nodeID(add), 1<<add
 	}
-	if w.trace != nil {
-		w.tracef(m.n.name, "is asked to change the members of group %d to %v", m.index, want)
-	}
-	m.call(&operation{}, patience, func(t *group.Ticket) { m.g.ChangeMembers(t, in, out) }, func(t *group.Ticket) {
+	var want nodeSet
+	m.call(&operation{}, patience, func(t *group.Ticket) {
+		// Only here: a change that waited for its record may have been executed
+		// at the tick before.
+		want = setOf(m.g.Members())&^minus | plus
+		if w.trace != nil {
+			w.tracef(m.n.name, "is asked to change the members of group %d to %v", m.index, want)
+		}
+		m.g.ChangeMembers(t, in, out)
+	}, func(t *group.Ticket) {
 		m.changed(t, want)
 	})
 }
