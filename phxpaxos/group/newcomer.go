@@ -13,7 +13,7 @@ import (
 const (
 	historyFirst = 50 * time.Millisecond // pause between two questions, doubled each time
 	historyMost  = 2 * time.Second       // up to this
-	historyGuard = 3 * time.Second       // after a start, what is no answer to this life may be of an earlier one
+	historyGuard = 8 * time.Second       // after a start, what is no answer to this life may be of an earlier one: a peer keeps a packet for 5 s
 )
 
 // newcomer keeps a node from voting that starts without a log. It may have
@@ -43,12 +43,19 @@ const (
 //   - Ballots of O as a proposer: none was used above T, so none is used twice
 //     if this node proposes only then.
 //
-// Two exceptions. With an even n two quorums have two members in common, so
-// what one of them forgets decides nothing: it votes at such instances, and
-// still proposes nothing. And if the members change at an instance V >= T,
-// with T from answers of those who voted there, then O was not beyond V: it
-// would have taken V's quorum, one of which would have answered V+1. No ballot
-// outlives V, so this node votes from V+1 on.
+// Two exceptions. If the members change at an instance V >= T, with T from
+// answers of those who voted there, then O was not beyond V: it would have
+// taken V's quorum, one of which would have answered V+1. No ballot outlives V,
+// so this node votes from V+1 on.
+//
+// And with an even n two quorums have two members in common, so what one of
+// them forgets decides nothing: there this node votes, and still proposes
+// nothing, at instances at which no other has forgotten anything. Let D be one
+// that had forgotten, and F the first instance at which that does not matter,
+// T+2 or V+1 of D. By then D votes at F+1 or above, which is one more than an odd n
+// asks for, so F is decided, and of n-q+1 answers one is above F. So
+// this node votes from T-1 on, which is F or above. (Below, a packet of D's
+// former life might find a second quorum.)
 //
 // At instance 0 it takes part like any other, as long as nobody has been heard
 // of who is beyond it: something is decided there only if a quorum is at
@@ -85,6 +92,7 @@ type answer struct {
 	id    nodeid.ID
 	at    uint64 // its instance, the newest that was heard
 	point uint64 // nothing at this instance or above had its vote, at some time in this life
+	sure  bool   // it answered a question of this life
 }
 
 // init decides whether this node is one. logged says that it has a log.
@@ -189,13 +197,13 @@ func (n *newcomer) hears(g *Group, m *paxos.Message) {
 		return
 	}
 	n.remark(g, m)
-	a := answer{m.From, m.Instance, m.Instance + 1}
+	a := answer{id: m.From, at: m.Instance, point: m.Instance + 1}
 	switch m.Kind {
 	case paxos.HistoryReply:
 		if m.Ballot.Number != n.nonce {
 			return
 		}
-		a.point = m.Now
+		a.point, a.sure = m.Now, true
 	case paxos.Offer:
 		a.at, a.point = m.Now, m.Now+1
 	case paxos.AskForLearn, paxos.Prepare, paxos.Accept:
@@ -228,7 +236,9 @@ func (n *newcomer) note(a answer) {
 	for i := range n.heard {
 		if h := &n.heard[i]; h.id == a.id {
 			h.at = max(h.at, a.at)
-			h.point = min(h.point, a.point) // the first one was late enough
+			if a.sure && !h.sure { // the first one is late enough, unless it was a guess
+				h.point, h.sure = a.point, true
+			}
 			return
 		}
 	}
@@ -255,7 +265,11 @@ func (n *newcomer) counts(g *Group) (count, zeros int, bound uint64) {
 // answers reports whether enough members have said how far they are.
 func (n *newcomer) answers(g *Group) bool {
 	count, _, _ := n.counts(g)
-	members := g.core.Members()
+	return enough(g.core.Members(), count)
+}
+
+// enough reports whether so many others have one in every quorum.
+func enough(members paxos.Membership, count int) bool {
 	return count >= len(members)-members.Quorum()+1
 }
 
@@ -275,14 +289,19 @@ func (n *newcomer) judge(g *Group) {
 	}
 	count, zeros, bound := n.counts(g)
 	known := !g.cfg.UseMembers || g.system.v.Cluster != 0 // who votes here, from the log
-	g.core.Abstain(n.waits(g) && (!known || len(members)%2 == 1))
+	even := len(members)%2 == 0
+	late := uint64(0) // see newcomer
+	if even {
+		late = 1
+	}
+	g.core.Abstain(n.waits(g) && !(known && even && enough(members, count) && at+1 >= bound))
 	switch {
 	case at == 1 && !n.history && g.core.LastBallot().Node == g.cfg.Me, at > 0 && n.took, at == 0 && zeros == count && zeros+1 >= members.Quorum(), len(members) == 1 && len(n.others(g)) == 0:
 		n.ends(g) // the cluster is new: decided by an own round, or with the own vote, or as others say; or there is nobody else
-	case n.free != 0 && at >= n.free:
+	case n.free != 0 && at >= n.free+late:
 		n.safe(g)
-	case !known || count < len(members)-members.Quorum()+1:
-	case at >= n.limit(g, bound)+2 && !g.core.LastBallot().IsNull():
+	case !known || !enough(members, count):
+	case at >= n.limit(g, bound)+2+late && !g.core.LastBallot().IsNull():
 		n.safe(g)
 	}
 }
