@@ -68,12 +68,12 @@ func ExampleRun() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Printf("instance %d: %s\n", result.Instance, result.Output)
+		fmt.Printf("%s\n", result.Output)
 	}
 	// Output:
-	// instance 0: paxos
-	// instance 1: paxos made
-	// instance 2: paxos made live
+	// paxos
+	// paxos made
+	// paxos made live
 }
 
 // A node reads what was acknowledged before, wherever that was: it waits until
