@@ -37,6 +37,9 @@ type disk struct {
 	queue, spare []queuedSave
 	closing      bool
 
+	// bytes of the records that are not durable yet, see full.
+	bytes atomic.Int64
+
 	// Published for NodeStatus: when the running write began, 0 if none runs,
 	// and what the last one took.
 	busySince, took atomic.Int64
@@ -67,6 +70,7 @@ func newDisk(store storage.LogStorage, observer *observer, now func() time.Durat
 
 // save queues a record. It is safe for concurrent use and does not block.
 func (d *disk) save(from *saver, s group.Save) {
+	d.bytes.Add(int64(len(s.Data)))
 	d.mu.Lock()
 	d.queue = append(d.queue, queuedSave{from, s})
 	first := len(d.queue) == 1
@@ -75,6 +79,11 @@ func (d *disk) save(from *saver, s group.Save) {
 		d.ring()
 	}
 }
+
+// full reports whether so much waits that the node should take in nothing
+// that asks for more. While its disk stands still others decide, and each
+// value that it learns or votes for is another record in memory.
+func (d *disk) full() bool { return d.bytes.Load() > unsavedMax }
 
 // close lets the goroutine write what is queued and end.
 func (d *disk) close() {
@@ -103,9 +112,12 @@ func (d *disk) take() (queue []queuedSave, closing bool) {
 // recycle keeps the memory of a queue that is done, and of its records: the
 // storage is done with them, see storage.Put.
 func (d *disk) recycle(queue []queuedSave) {
+	bytes := 0
 	for i := range queue {
+		bytes += len(queue[i].save.Data)
 		d.buffers.give(queue[i].save.Data)
 	}
+	d.bytes.Add(-int64(bytes))
 	clear(queue)
 	d.mu.Lock()
 	d.spare = queue[:0]

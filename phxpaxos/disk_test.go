@@ -217,3 +217,27 @@ func TestDiskCloseWritesAll(t *testing.T) {
 	<-d.disk.done
 	d.wantNews("saved 10")
 }
+
+// A node whose disk stands still holds a bounded amount of records: beyond it
+// the node hears nothing, while the others go on, and it catches up later.
+func TestUnsavedRecordsAreBounded(t *testing.T) {
+	noLeaks(t)
+	c := newCluster(t, 3, 1, nil)
+	slow := c.nodes[2]
+	put(t, c.nodes[0], "before")
+	eventually(t, "all have it", func() bool { return groupStatus(t, slow, 0).Instance == 1 })
+	eventually(t, "it is on disk", func() bool { return slow.disk.bytes.Load() == 0 })
+	slow.disk.bytes.Add(unsavedMax + 1) // as if so much waited
+	before := slow.Count(event.EnqueueReject)
+	for range 5 {
+		put(t, c.nodes[0], "meanwhile")
+	}
+	eventually(t, "packets are refused", func() bool { return slow.Count(event.EnqueueReject) > before })
+	if s := groupStatus(t, slow, 0); s.Instance != 1 || slow.disk.bytes.Load() != unsavedMax+1 {
+		t.Errorf("at instance %d, %d bytes wait", s.Instance, slow.disk.bytes.Load())
+	}
+	slow.disk.bytes.Add(-unsavedMax - 1)
+	put(t, c.nodes[0], "after")
+	eventually(t, "it catches up", func() bool { return groupStatus(t, slow, 0).Instance == 7 })
+	eventually(t, "nothing waits", func() bool { return slow.disk.bytes.Load() == 0 })
+}

@@ -229,7 +229,7 @@ func (n *Node) receive(packet []byte) {
 		return
 	}
 	kind := event.Enqueue
-	if !l.inbox.packet(packet) {
+	if n.disk.full() || !l.inbox.packet(packet) {
 		kind = event.EnqueueReject
 	}
 	n.observer.Observe(event.Event{Kind: kind, Group: index, Size: len(packet)})

@@ -179,7 +179,7 @@ var lineOf = [event.Kinds]struct {
 	event.NetUDPQueueFull:      {slog.LevelWarn, "datagram queue is full, packets are dropped", false},
 	event.NetTooLarge:          {slog.LevelWarn, "packet is too large and dropped", false},
 	event.NetTCPShort:          {slog.LevelWarn, "connection sent a broken frame", false},
-	event.EnqueueReject:        {slog.LevelWarn, "mailbox of the group is full, packets are dropped", false},
+	event.EnqueueReject:        {slog.LevelWarn, "mailbox of the group is full, or too much waits for the disk; packets are dropped", false},
 	event.PacketMalformed:      {slog.LevelWarn, "packet does not parse", false},
 	event.PacketHeaderTooLong:  {slog.LevelWarn, "packet's header is longer than the packet", false},
 	event.PacketChecksum:       {slog.LevelWarn, "packet's checksum does not match", false},

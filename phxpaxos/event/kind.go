@@ -93,7 +93,7 @@ const (
 	// Loop: the goroutine of a group.
 	LoopTurn      // one turn of the loop
 	Enqueue       // a packet was put into the mailbox
-	EnqueueReject // the mailbox was full and the packet dropped
+	EnqueueReject // the mailbox was full, or too much waits for the disk, and the packet dropped
 	RetryKeep     // a message is to be kept for a coming instance
 	RetryDrop     // the oldest kept message was dropped
 	Dequeue       // an input left the mailbox
