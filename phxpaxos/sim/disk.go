@@ -18,6 +18,7 @@ type disk struct {
 	flySeqs []uint64
 	busy    bool
 	slow    time.Duration // a fault's extra
+	stalled time.Duration // no write that begins now ends before
 }
 
 func (d *disk) reset() {
@@ -48,7 +49,7 @@ func (d *disk) begin() {
 	if d.slow > 0 {
 		took += time.Duration(w.randDisk.Int64N(int64(d.slow)))
 	}
-	w.events.push(event{at: w.now + took, kind: evDiskDone, node: int16(d.n.index), life: d.n.life})
+	w.events.push(event{at: max(w.now+took, d.stalled), kind: evDiskDone, node: int16(d.n.index), life: d.n.life})
 }
 
 // done ends the write under way and tells the groups, each once.

@@ -30,6 +30,7 @@ import (
 //	shadow NODE VALUE           the node is asked for the second state machine
 //	save NODE 1|2               a state machine makes its state durable
 //	fail NODE VALUE             its state machine fails on the value, once
+//	stall NODE DURATION         its disk does nothing for so long
 //	kill NODE, power NODE       its process ends; the machine loses power, with
 //	                            it everything that was not synced
 //	start NODE                  it starts again, or a spare for the first time

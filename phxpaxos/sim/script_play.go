@@ -73,6 +73,10 @@ func (p *player) playNode(verb, name string, args []string) error {
 		n.members[0].settle()
 	case verb == "save" && len(args) == 1 && n.state == up && p.s.Hold > 0:
 		return n.members[0].save(args[0])
+	case verb == "stall" && len(args) == 1:
+		d, err := time.ParseDuration(args[0])
+		n.disk.stalled = p.w.now + d
+		return err
 	case verb == "fail" && len(args) == 1 && n.state == up:
 		n.members[0].machine.failNext = p.value(args[0])
 	default:
