@@ -16,7 +16,7 @@ import (
 
 // How long a node may take.
 const (
-	startMax  = 2 * time.Minute           // to open its groups
+	startMax  = 10 * time.Minute          // to open its groups, with -log to fill their logs before
 	readyMax  = primeMax + 10*time.Second // to decide something; the child gives up first and says why
 	answerMax = drainMax + 20*time.Second // to say what it has seen
 	finishMax = closeMax + 5*time.Second  // to close
@@ -66,7 +66,7 @@ func (c *cluster) launch(ctx context.Context, o *options, groups int, ids []node
 	for _, i := range mine {
 		set := setup{
 			Me: i, Nodes: ids, Dir: filepath.Join(c.dir, "node"+strconv.Itoa(i+1)),
-			Groups: groups, NoSync: !o.Durable, Shared: o.Storage == "shared", BatchCountMax: 1, BatchDelay: o.BatchDelay,
+			Groups: groups, NoSync: !o.Durable, Shared: o.Storage == "shared", BatchCountMax: 1, BatchDelay: o.BatchDelay, LogInstances: o.LogInstances,
 		}
 		if o.Batch {
 			set.BatchCountMax = 0 // the library's default

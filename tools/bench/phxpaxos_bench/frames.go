@@ -21,6 +21,7 @@ type setup struct {
 	// BatchCountMax is Options.Batch.CountMax: 1 means no batching.
 	BatchCountMax int
 	BatchDelay    time.Duration
+	LogInstances  int
 	AllocProfile  string // file to write, "" for none
 }
 

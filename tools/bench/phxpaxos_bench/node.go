@@ -116,6 +116,9 @@ func serve(set setup, requests *gob.Decoder, out *reports) error {
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}
+	if err := fill(store, set.Groups, set.LogInstances, set.Nodes, logValueBytes); err != nil {
+		return errors.Join(err, store.Close())
+	}
 	if err := b.start(store); err != nil {
 		return errors.Join(err, store.Close())
 	}
@@ -143,7 +146,8 @@ func (b *benchNode) start(store storage.LogStorage) (err error) {
 		LogStorage:    stallingLog{store, &b.stall},
 		NoSync:        b.set.NoSync,
 		GroupCount:    b.set.Groups,
-		StateMachines: []sm.StateMachine{machine{}},
+		StateMachines: []sm.StateMachine{filled{instances: uint64(b.set.LogInstances)}},
+		NoCleaning:    true,
 		Batch:         phxpaxos.Batch{CountMax: b.set.BatchCountMax, Delay: b.set.BatchDelay},
 		Observer:      &b.wire,
 	})

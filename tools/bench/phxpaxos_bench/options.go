@@ -24,6 +24,9 @@ const (
 	rateMax       = 1e7
 	stallMax      = time.Minute // callers give up soon after
 
+	logInstancesMax = 100_000_000 // some 20 GB for each node
+	logValueBytes   = 100
+
 	// openCallers is how many operations of an open loop may be under way.
 	openCallers = 1000
 )
@@ -37,6 +40,7 @@ type options struct {
 	Durable      bool
 	Batch        bool
 	BatchDelay   time.Duration
+	LogInstances int
 	Stall        time.Duration
 	Seconds      float64
 	Warmup       float64
@@ -106,6 +110,7 @@ func parseArgs(args []string, output io.Writer) (*options, error) {
 	flags.Func("durable", "on or off: whether nodes sync their logs (default on)", one(parseOnOff, &o.Durable))
 	flags.Func("batch", "on or off: whether proposals share instances (default on)", one(parseOnOff, &o.Batch))
 	flags.DurationVar(&o.BatchDelay, "batch-delay", 0, "how long a proposal waits to be joined by more (Options.Batch.Delay)")
+	flags.IntVar(&o.LogInstances, "log", 0, fmt.Sprintf("how many instances of %d B the log of each group holds at the start", logValueBytes))
 	flags.DurationVar(&o.Stall, "stall", 0, "measure each load once more, while the disk of the first proposing node stands still for so long")
 	flags.Float64Var(&o.Seconds, "seconds", 3, "how long each load is measured")
 	flags.Float64Var(&o.Warmup, "warmup", 1, "how many seconds it runs before that")
@@ -238,6 +243,10 @@ func (o *options) validate() error {
 		return fmt.Errorf("-batch-delay is %v, must be in 0..1s", o.BatchDelay)
 	case o.BatchDelay > 0 && !o.Batch:
 		return errors.New("-batch-delay needs -batch on")
+	case o.LogInstances < 0 || o.LogInstances > logInstancesMax:
+		return fmt.Errorf("-log is %d, must be in 0..%d", o.LogInstances, logInstancesMax)
+	case o.LogInstances > 0 && len(o.Join) > 0:
+		return errors.New("-log and -join exclude each other")
 	case o.Stall < 0 || o.Stall > stallMax:
 		return fmt.Errorf("-stall is %v, must be in 0..%v", o.Stall, stallMax)
 	case !(o.Rate == 0 || o.Rate >= 0.1 && o.Rate <= rateMax):

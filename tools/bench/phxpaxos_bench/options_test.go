@@ -88,6 +88,8 @@ func TestBadFlags(t *testing.T) {
 		{"-rate Inf", "-rate is +Inf"},
 		{"-batch-delay -1s", "-batch-delay is -1s, must be in 0..1s"},
 		{"-batch-delay 1ms -batch off", "-batch-delay needs -batch on"},
+		{"-log -1", "-log is -1, must be in 0..100000000"},
+		{"-log 1 -join 127.0.0.1:1 -me 127.0.0.1:1", "-log and -join exclude each other"},
 		{"-nodes 0", "-nodes is 0, must be in 1..9"},
 		{"-nodes 10", "-nodes is 10"},
 		{"-at 4", "-at is 4, must be in 1..3 or all"},
