@@ -13,8 +13,15 @@ import (
 const (
 	historyFirst = 50 * time.Millisecond // pause between two questions, doubled each time
 	historyMost  = 2 * time.Second       // up to this
-	historyGuard = 8 * time.Second       // after a start, what is no answer to this life may be of an earlier one: a peer keeps a packet for 5 s
+	// What is no answer to a question of this life may be of an earlier one for
+	// so long after a start: original nodes drop what has waited for 5 s, in
+	// their large value mode 20 s.
+	historyGuard      = 8 * time.Second
+	historyGuardLarge = 25 * time.Second
 )
+
+// pointUnknown is beyond every instance.
+const pointUnknown = 1 << 62
 
 // newcomer keeps a node from voting that starts without a log. It may have
 // had one: then it has forgotten what it promised and voted for, and voting
@@ -210,11 +217,22 @@ func (n *newcomer) hears(g *Group, m *paxos.Message) {
 	default:
 		return
 	}
-	if m.Kind != paxos.HistoryReply && g.now < n.began+historyGuard {
-		return
+	if m.Kind != paxos.HistoryReply && !n.guarded(g) {
+		if m.Instance > 0 {
+			return
+		}
+		a.point = pointUnknown // that the cluster is new is believed
 	}
 	n.note(a)
 	n.judge(g)
+}
+
+// guarded reports whether packets of an earlier time are gone.
+func (n *newcomer) guarded(g *Group) bool {
+	if g.cfg.LargeMode {
+		return g.now >= n.began+historyGuardLarge
+	}
+	return g.now >= n.began+historyGuard
 }
 
 // remark takes what a message says of the cluster being new or not.
@@ -236,8 +254,8 @@ func (n *newcomer) note(a answer) {
 	for i := range n.heard {
 		if h := &n.heard[i]; h.id == a.id {
 			h.at = max(h.at, a.at)
-			if a.sure && !h.sure { // the first one is late enough, unless it was a guess
-				h.point, h.sure = a.point, true
+			if a.sure && !h.sure || h.point == pointUnknown { // else the first one is late enough
+				h.point, h.sure = a.point, a.sure
 			}
 			return
 		}

@@ -61,3 +61,21 @@ func TestWipedNodeOfTwoDoesNotVoteInThePast(t *testing.T) {
 		t.Error("it did not vote where the other one is")
 	}
 }
+
+// Original nodes do not answer the question how far they are. Where they say
+// that they are at instance 0, the cluster is new and nothing has to be waited
+// for.
+func TestNewClusterOfOriginalNodesStartsAtOnce(t *testing.T) {
+	c := newCluster(t, 3, func(cfg *Config) { cfg.CheckHistory, cfg.UseMembers = true, true })
+	c.drop = func(p packet) bool {
+		open, err := wire.Open(p.data)
+		var m paxos.Message
+		return err == nil && open.Message(&m) == nil && m.Kind == paxos.HistoryReply
+	}
+	first := c.propose(0, "first")
+	c.pass(5 * time.Second)
+	if first.Err != nil || first.Instance != 1 {
+		t.Errorf("%+v, want it behind the members", first)
+	}
+	c.sameHistory("1/0 first")
+}
