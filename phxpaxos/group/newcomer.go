@@ -80,9 +80,10 @@ const pointUnknown = 1 << 62
 // seen for so long.
 type newcomer struct {
 	active  bool
-	marked  bool // the disk knows of it
-	history bool // somebody is beyond instance 0
-	took    bool // instance 0 was decided with this node's vote
+	marked  bool         // the disk knows of it
+	history bool         // somebody is beyond instance 0
+	took    bool         // instance 0 was decided with this node's vote
+	loaded  paxos.Ballot // of the record that it started with, which may be a lesson and no vote
 	nonce   uint64
 	heard   []answer
 	free    uint64 // from this instance on a change of the members has made it safe; 0 for none
@@ -116,6 +117,7 @@ func (n *newcomer) init(g *Group, logged bool) error {
 		return nil
 	}
 	n.began, n.pause = g.now, historyFirst
+	n.loaded, _ = g.core.Accepted()
 	n.at = g.now + 1
 	n.nonce = uint64(g.cfg.Rand.IntN(1<<31-1))<<31 | uint64(g.cfg.Rand.IntN(1<<31-1)) | 1
 	g.core.Abstain(n.waits(g))
@@ -241,7 +243,7 @@ func (n *newcomer) remark(g *Group, m *paxos.Message) {
 	if m.Instance == 0 && (m.Kind == paxos.Success || m.Kind == paxos.LearnValue) && g.core.Instance() == 0 {
 		voted, _ := g.core.Accepted()
 		// A ballot of this node may be one of its former life's.
-		n.took = n.took || !voted.IsNull() && voted == m.Ballot && voted.Node != g.cfg.Me
+		n.took = n.took || !voted.IsNull() && voted == m.Ballot && voted != n.loaded && voted.Node != g.cfg.Me
 		beyond = beyond || !n.took
 	}
 	if beyond && !n.history {

@@ -1,6 +1,10 @@
 package sim
 
-import "github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+import (
+	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+)
 
 // voteCheck counts the durable votes of a group, knows from them what is
 // chosen whether or not any node knows it, and finds a second value at the
@@ -13,6 +17,7 @@ type voteCheck struct {
 	model  *model
 	votes  map[ballotAt]vote
 	values map[uint64]uint64 // instance -> hash of the chosen value
+	born   time.Duration     // when instance 0 was decided
 }
 
 type ballotAt struct {
@@ -59,6 +64,9 @@ func (c *voteCheck) durable(node int, instance uint64, b paxos.Ballot, hash uint
 		return
 	}
 	c.values[instance] = hash
+	if instance == 0 && c.model.next == 0 && c.r.now != nil {
+		c.born = c.r.now()
+	}
 	if instance == c.model.next {
 		c.model.chose(hash)
 	}

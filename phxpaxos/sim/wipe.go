@@ -34,14 +34,17 @@ func (w *World) wipe(n *node, back time.Duration) {
 	w.events.push(event{at: w.now + back, kind: evBoot, node: int16(n.index), life: n.life})
 }
 
-// spares reports whether a group can do without what a node knows: all other
-// nodes are whole, vote, and have learned something, and another of the present
+// young is how long after instance 0 was decided packets of that time may come.
+const young = lateMax + 3*time.Second
+
+// spares reports whether a group can do without what a node knows: no packet of
+// the time when the cluster was new is under way, all other nodes are whole, vote, and have learned something, and another of the present
 // members knows that they are, and no change of them is under way. (Where one
 // alone decides that others take its place, nobody else may know what it
 // decided before.)
 func (w *World) spares(n *node, g int) bool {
 	model := w.checks[g].model
-	if model.changes > model.next {
+	if model.changes > model.next || w.now < w.checks[g].votes.born+young {
 		return false
 	}
 	last := model.eras[len(model.eras)-1]
