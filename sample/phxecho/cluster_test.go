@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/process"
 )
@@ -132,7 +133,7 @@ func (c *cluster) terminate(nodes ...int) {
 		c.nodes[i-1].Signal(syscall.SIGTERM)
 	}
 	for _, i := range nodes {
-		exits(c.t, c.nodes[i-1], exitOK)
+		exits(c.t, c.nodes[i-1], cmdline.ExitOK)
 	}
 }
 

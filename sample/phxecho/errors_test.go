@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
@@ -24,17 +25,17 @@ func TestUsageErrors(t *testing.T) {
 		exit           int
 		stdout, stderr string // stdout as a whole, a part of stderr
 	}{
-		{"nothing", "", exitUsage, "$0" + usage, ""},
-		{"no list", "127.0.0.1:11111", exitUsage, "$0" + usage, ""},
-		{"no own port", "127.0.0.1 " + list, exitUsage, "parse myip:myport fail\n", `"127.0.0.1"`},
-		{"no port in list", "127.0.0.1:11111 127.0.0.1:11111,127.0.0.1,127.0.0.1:11113", exitUsage, "parse ip/port list fail\n", "address 2"},
-		{"bad ip in list", "127.0.0.1:11111 127.0.0.1:11111,abc:11112", exitUsage, "parse ip/port list fail\n", `"abc" is not an IPv4 address`},
-		{"bad own ip", "300.0.0.1:11111 " + list, exitUsage, "parse myip:myport fail\n", `"300.0.0.1" is not an IPv4 address`},
-		{"bad own port", "127.0.0.1:70000 " + list, exitUsage, "parse myip:myport fail\n", "1..65535"},
-		{"empty element", "127.0.0.1:11111 127.0.0.1:11111,,127.0.0.1:11112", exitUsage, "parse ip/port list fail\n", "address 2"},
-		{"space in list", "127.0.0.1:11111 127.0.0.1:11111, 127.0.0.1:11112", exitUsage, "$0" + usage, "no spaces"},
-		{"unknown flag", "-storage d 127.0.0.1:11111 " + list, exitUsage, "$0" + usage, "-storage"},
-		{"flag without value", "127.0.0.1:11111 " + list + " -log_dir", exitUsage, "$0" + usage, "-log_dir"},
+		{"nothing", "", cmdline.ExitUsage, "$0" + usage, ""},
+		{"no list", "127.0.0.1:11111", cmdline.ExitUsage, "$0" + usage, ""},
+		{"no own port", "127.0.0.1 " + list, cmdline.ExitUsage, "parse myip:myport fail\n", `"127.0.0.1"`},
+		{"no port in list", "127.0.0.1:11111 127.0.0.1:11111,127.0.0.1,127.0.0.1:11113", cmdline.ExitUsage, "parse ip/port list fail\n", "address 2"},
+		{"bad ip in list", "127.0.0.1:11111 127.0.0.1:11111,abc:11112", cmdline.ExitUsage, "parse ip/port list fail\n", `"abc" is not an IPv4 address`},
+		{"bad own ip", "300.0.0.1:11111 " + list, cmdline.ExitUsage, "parse myip:myport fail\n", `"300.0.0.1" is not an IPv4 address`},
+		{"bad own port", "127.0.0.1:70000 " + list, cmdline.ExitUsage, "parse myip:myport fail\n", "1..65535"},
+		{"empty element", "127.0.0.1:11111 127.0.0.1:11111,,127.0.0.1:11112", cmdline.ExitUsage, "parse ip/port list fail\n", "address 2"},
+		{"space in list", "127.0.0.1:11111 127.0.0.1:11111, 127.0.0.1:11112", cmdline.ExitUsage, "$0" + usage, "no spaces"},
+		{"unknown flag", "-storage d 127.0.0.1:11111 " + list, cmdline.ExitUsage, "$0" + usage, "-storage"},
+		{"flag without value", "127.0.0.1:11111 " + list + " -log_dir", cmdline.ExitUsage, "$0" + usage, "-log_dir"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -53,7 +54,7 @@ func TestUsageErrors(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	p := launch(t, t.TempDir(), "-h")
-	exits(t, p, exitOK)
+	exits(t, p, cmdline.ExitOK)
 	for _, want := range []string{"<myip:myport>", "-log_dir", "-storage_dir"} {
 		if !strings.Contains(p.Stdout(), want) {
 			t.Errorf("help lacks %q: %q", want, p.Stdout())
@@ -66,7 +67,7 @@ func TestHelp(t *testing.T) {
 func refused(t *testing.T, dir, stdout, stderr string, args ...string) {
 	t.Helper()
 	p := launch(t, dir, args...)
-	exits(t, p, exitFail)
+	exits(t, p, cmdline.ExitFail)
 	if p.Stdout() != stdout {
 		t.Errorf("stdout %q, want %q", p.Stdout(), stdout)
 	}
@@ -126,7 +127,7 @@ func TestSignalsEndTheProgramWhileItWaitsForAMajority(t *testing.T) {
 		c.start(1)
 		c.typed(1, "never chosen")
 		c.nodes[0].Signal(sig)
-		exits(t, c.nodes[0], exitOK)
+		exits(t, c.nodes[0], cmdline.ExitOK)
 		if out := c.nodes[0].Stdout(); !strings.HasSuffix(out, prompt) {
 			t.Errorf("%v: stdout ends with %.100q", sig, out)
 		}
@@ -142,7 +143,7 @@ func TestStorageDirectoryIsMadeAndKeepsTheLog(t *testing.T) {
 	c.answers(1, "first")
 	c.answers(1, "second")
 	c.nodes[0].CloseInput()
-	exits(t, c.nodes[0], exitOK)
+	exits(t, c.nodes[0], cmdline.ExitOK)
 	for _, dir := range []string{fmt.Sprintf("a/b/logpath_127.0.0.1_%d", c.ids[0].AddrPort().Port()), "c/d"} {
 		if info, err := os.Stat(filepath.Join(c.dir, dir)); err != nil || !info.IsDir() {
 			t.Errorf("%s: %v", dir, err)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 )
 
 // golden returns a transcript of the original program, or skips the test when
@@ -147,7 +149,7 @@ func playOriginal(t *testing.T, args []string) {
 		t.Fatal(err)
 	}
 	// The original proposes empty values for ever from here on.
-	exits(t, c.nodes[0], exitOK)
+	exits(t, c.nodes[0], cmdline.ExitOK)
 	c.terminate(2, 3)
 	for i := 1; i <= 3; i++ {
 		want := golden(t, fmt.Sprintf("phxecho_restart.node%d.stdout.txt", i))
@@ -173,7 +175,7 @@ func TestSingleNodePrintsWhatTheOriginalPrinted(t *testing.T) {
 	c.start(1)
 	c.answers(1, "only me")
 	c.nodes[0].CloseInput()
-	exits(t, c.nodes[0], exitOK)
+	exits(t, c.nodes[0], cmdline.ExitOK)
 	sameLines(t, "stdout", c.printed(1), portOf(c, want, 11118))
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 )
 
 // A node with -monitor prints what it prints without, and counts what it does.
@@ -62,7 +64,7 @@ func TestBadMonitorOptions(t *testing.T) {
 		{[]string{"-monitor", taken.Addr().String()}, "choose another address"},
 	} {
 		p := launch(t, c.dir, append(v.args, me, me)...)
-		exits(t, p, exitFail)
+		exits(t, p, cmdline.ExitFail)
 		if stderr := p.Stderr(); !strings.Contains(stderr, v.want) {
 			t.Errorf("%v: stderr %q lacks %q", v.args, stderr, v.want)
 		}

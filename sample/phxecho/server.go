@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
+	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxecho/echo"
 )
 
@@ -21,22 +21,22 @@ const prompt = "\nplease input: <echo req value>\n"
 // code. It ends cleanly at the end of stdin and when ctx is cancelled.
 func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr io.Writer) int {
 	warn := func(format string, args ...any) { fmt.Fprintf(stderr, "phxecho: "+format+"\n", args...) }
-	if err := makeDir(o.logPath()); err != nil {
-		out.print(fmt.Sprintf("Create dir fail, path %s\n", o.logPath()))
-		warn("%s", explain(err, o))
-		return exitFail
+	if err := o.MakeLogPath(); err != nil {
+		out.print(fmt.Sprintf("Create dir fail, path %s\n", o.LogPath()))
+		warn("%s", o.Explain(err))
+		return cmdline.ExitFail
 	}
 	logs, err := openLogger(o.logDir)
 	if err != nil {
 		out.print(fmt.Sprintf("get logger_google fail, ret %d\n", phxpaxos.Code(err)))
 		warn("%v; choose a writable directory with -log_dir", err)
-		return exitFail
+		return cmdline.ExitFail
 	}
 	defer logs.Close()
-	mon, err := o.monitor.Start(stderr)
+	mon, err := o.Monitor.Start(stderr)
 	if err != nil {
 		warn("%v", err)
-		return exitFail
+		return cmdline.ExitFail
 	}
 	defer mon.Close()
 	logger := slog.New(logs)
@@ -44,17 +44,17 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 	if err != nil {
 		out.print(fmt.Sprintf("load state machine fail, ret %d\n", phxpaxos.Code(err)))
 		warn("%v; correct the path behind -sm", err)
-		return exitFail
+		return cmdline.ExitFail
 	}
 	defer end.Close()
-	net, err := o.tls.Network(network.Config{Me: o.me, Logger: logger}) // reports to the node
+	net, err := o.TLS.Network(network.Config{Me: o.Me, Logger: logger}) // reports to the node
 	var node *phxpaxos.Node
 	if err == nil {
 		node, err = phxpaxos.Run(phxpaxos.Options{
-			LogStoragePath: o.logPath(),
+			LogStoragePath: o.LogPath(),
 			LogLayout:      phxpaxos.LayoutOriginal, // the original's programs may open it
-			MyNode:         o.me,
-			Nodes:          o.nodes,
+			MyNode:         o.Me,
+			Nodes:          o.Nodes,
 			Network:        net,
 			StateMachines:  []sm.StateMachine{m},
 			Logger:         logger,
@@ -63,13 +63,13 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 	}
 	if err != nil {
 		out.print(fmt.Sprintf("run paxos fail, ret %d\n", phxpaxos.Code(err)))
-		warn("%s", explain(err, o))
-		return exitFail
+		warn("%s", o.Explain(err))
+		return cmdline.ExitFail
 	}
 	if err := mon.Watch(node); err != nil {
 		warn("%v", err)
 	}
-	out.start("run paxos ok\n" + banner(o.me) + prompt)
+	out.start("run paxos ok\n" + banner(o.Me) + prompt)
 
 	err = converse(ctx, node, stdin, out, warn)
 	if closeErr := node.Close(); closeErr != nil {
@@ -77,9 +77,9 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 	}
 	if err != nil {
 		warn("%v", err)
-		return exitFail
+		return cmdline.ExitFail
 	}
-	return exitOK
+	return cmdline.ExitOK
 }
 
 func banner(me nodeid.ID) string {
@@ -114,13 +114,4 @@ func converse(ctx context.Context, node *phxpaxos.Node, stdin io.Reader, out *co
 			out.print(fmt.Sprintf("echo resp value %s\n%s", untilNUL(result.Output), prompt))
 		}
 	}
-}
-
-// makeDir creates a directory and its parents. Something else that stands at
-// its place is left to phxpaxos.Run to refuse, as in the original.
-func makeDir(path string) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	return os.MkdirAll(path, 0o775)
 }

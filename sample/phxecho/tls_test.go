@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
+	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
@@ -81,7 +82,7 @@ func TestTLSFlags(t *testing.T) {
 	c := newCluster(t, 1)
 	me := c.ids[0].String()
 	p := launch(t, c.dir, "-tls-cert", "a", "-tls-key", "b", "-tls-ca", "c", me, me)
-	exits(t, p, exitUsage)
+	exits(t, p, cmdline.ExitUsage)
 	if !strings.Contains(p.Stderr(), "-tls-allow is missing") {
 		t.Errorf("stderr %q", p.Stderr())
 	}

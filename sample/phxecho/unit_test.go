@@ -7,17 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxecho/echo"
 )
 
@@ -161,43 +155,8 @@ func TestParseArgs(t *testing.T) {
 			t.Errorf("%s: refused: %s", tt.args, stderr.String())
 			continue
 		}
-		if o.logDir != tt.log || o.storageDir != tt.dir || o.logPath() != tt.path || len(o.nodes) != 2 || o.me != o.nodes[0] {
-			t.Errorf("%s: %+v, path %s", tt.args, o, o.logPath())
+		if o.logDir != tt.log || o.StorageDir != tt.dir || o.LogPath() != tt.path || len(o.Nodes) != 2 || o.Me != o.Nodes[0] {
+			t.Errorf("%s: %+v, path %s", tt.args, o, o.LogPath())
 		}
-	}
-}
-
-func TestExplainSaysWhatToDo(t *testing.T) {
-	dir := t.TempDir()
-	args := []string{"phxecho", "-storage_dir", dir, "127.0.0.1:11111", "127.0.0.1:11111"}
-	o, _, ok := parseArgs(args, io.Discard, io.Discard)
-	if !ok {
-		t.Fatal("arguments refused")
-	}
-	for _, tt := range []struct {
-		err  error
-		want string
-	}{
-		{syscall.EADDRNOTAVAIL, "not an address of this machine"},
-		{storage.ErrInUse, "another running process"},
-		{fs.ErrPermission, "right to write"},
-		{syscall.ENOSPC, "make room"},
-		{storage.ErrDamaged, "do not delete"},
-		{errors.New("one\ntwo"), "one; two"},
-	} {
-		got := explain(fmt.Errorf("wrapped: %w", tt.err), o)
-		if !strings.Contains(got, tt.want) || strings.Contains(got, "\n") {
-			t.Errorf("explain(%v) = %q, want one line with %q", tt.err, got, tt.want)
-		}
-	}
-	// A port below 1024 has nothing to do with the directory.
-	if got := explain(fmt.Errorf("%w: %w", phxpaxos.ErrNetwork, syscall.EACCES), o); strings.Contains(got, "-storage_dir") {
-		t.Errorf("advice for the wrong thing: %q", got)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "logpath_127.0.0.1_11111"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := explain(errors.New("any"), o); !strings.Contains(got, "not a directory") {
-		t.Errorf("a file in place of the directory: %q", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/process"
 )
@@ -224,14 +225,14 @@ func TestMasterLeavesInOrder(t *testing.T) {
 	} else {
 		t.Logf("another master was told %v after the signal", took.Round(time.Millisecond))
 	}
-	exits(t, c.nodes[old], exitOK)
+	exits(t, c.nodes[old], cmdline.ExitOK)
 	for i, p := range c.nodes {
 		if i != old {
 			p.Signal(syscall.SIGINT)
 		}
 	}
 	for i, p := range c.nodes {
-		exits(t, p, exitOK)
+		exits(t, p, cmdline.ExitOK)
 		if p.Stderr() != "" {
 			t.Errorf("node %d: stderr %q", i, p.Stderr())
 		}
@@ -252,5 +253,5 @@ func TestNoElectionYet(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Signal(syscall.SIGTERM)
-	exits(t, p, exitOK)
+	exits(t, p, cmdline.ExitOK)
 }

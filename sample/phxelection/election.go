@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
+	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 )
 
 // lease is for how long a master is elected.
@@ -20,24 +20,24 @@ const lease = 3 * time.Second
 
 // serve runs one node until ctx is cancelled and returns the exit code. The
 // node has one group and no state machine: the master is all it agrees on.
-func serve(ctx context.Context, o options, out *console, stderr io.Writer) int {
+func serve(ctx context.Context, o cmdline.Options, out *console, stderr io.Writer) int {
 	warn := func(format string, args ...any) { fmt.Fprintf(stderr, "phxelection: "+format+"\n", args...) }
-	if err := makeDir(o.logPath()); err != nil {
-		out.print(fmt.Sprintf("Create dir fail, path %s\n", o.logPath()))
-		warn("%s", explain(err, o))
-		return exitFail
+	if err := o.MakeLogPath(); err != nil {
+		out.print(fmt.Sprintf("Create dir fail, path %s\n", o.LogPath()))
+		warn("%s", o.Explain(err))
+		return cmdline.ExitFail
 	}
-	mon, err := o.monitor.Start(stderr)
+	mon, err := o.Monitor.Start(stderr)
 	if err != nil {
 		warn("%v", err)
-		return exitFail
+		return cmdline.ExitFail
 	}
 	defer mon.Close()
 	node, err := open(o, out, mon, stderr)
 	if err != nil {
 		out.print(fmt.Sprintf("run paxos fail, ret %d\n", phxpaxos.Code(err)))
-		warn("%s", explain(err, o))
-		return exitFail
+		warn("%s", o.Explain(err))
+		return cmdline.ExitFail
 	}
 	if err := mon.Watch(node); err != nil {
 		warn("%v", err)
@@ -50,24 +50,24 @@ func serve(ctx context.Context, o options, out *console, stderr io.Writer) int {
 	}
 	if err != nil {
 		warn("%v", err)
-		return exitFail
+		return cmdline.ExitFail
 	}
-	return exitOK
+	return cmdline.ExitOK
 }
 
 // open starts the node. What its network has to say, refusals above all, goes
 // to stderr.
-func open(o options, out *console, mon *monitor.Monitor, stderr io.Writer) (*phxpaxos.Node, error) {
+func open(o cmdline.Options, out *console, mon *monitor.Monitor, stderr io.Writer) (*phxpaxos.Node, error) {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	net, err := o.tls.Network(network.Config{Me: o.me, Logger: log}) // reports to the node
+	net, err := o.TLS.Network(network.Config{Me: o.Me, Logger: log}) // reports to the node
 	if err != nil {
 		return nil, err
 	}
 	return phxpaxos.Run(phxpaxos.Options{
-		LogStoragePath:           o.logPath(),
+		LogStoragePath:           o.LogPath(),
 		LogLayout:                phxpaxos.LayoutOriginal, // the original's programs may open it
-		MyNode:                   o.me,
-		Nodes:                    o.nodes,
+		MyNode:                   o.Me,
+		Nodes:                    o.Nodes,
 		Network:                  net,
 		UseMaster:                true,
 		Observer:                 mon.Observer(),
@@ -107,13 +107,4 @@ func masterLine(node nodeid.ID, version uint64) string {
 func changeLine(group int, node nodeid.ID, version uint64) string {
 	addr := node.AddrPort()
 	return fmt.Sprintf("master change!!! groupidx %d newmaster ip %s port %d version %d\n", group, addr.Addr(), addr.Port(), version)
-}
-
-// makeDir creates a directory and its parents. Something else that stands at
-// its place is left to phxpaxos.Run to refuse, as in the original.
-func makeDir(path string) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	return os.MkdirAll(path, 0o775)
 }

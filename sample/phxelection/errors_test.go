@@ -3,19 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
@@ -28,7 +24,7 @@ func start(args ...string) (exit int, stdout, stderr string) {
 
 func TestHelp(t *testing.T) {
 	exit, out, stderr := start("-h")
-	if exit != exitOK || stderr != "" {
+	if exit != cmdline.ExitOK || stderr != "" {
 		t.Errorf("exit code %d, stderr %q", exit, stderr)
 	}
 	for _, want := range []string{"<myip:myport>", "-storage_dir"} {
@@ -50,13 +46,13 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{me + " 127.0.0.1:11111,abc:1", "not an IPv4 address"},
 	} {
 		exit, _, stderr := start(strings.Fields(tt.args)...)
-		if exit != exitUsage || !strings.Contains(stderr, tt.stderr) {
+		if exit != cmdline.ExitUsage || !strings.Contains(stderr, tt.stderr) {
 			t.Errorf("%s: exit code %d, stderr %q, want %q in it", tt.args, exit, stderr, tt.stderr)
 		}
 	}
-	o, _, ok := parseArgs([]string{"phxelection", me + ";x", "-storage_dir", "d", list}, io.Discard, io.Discard)
-	if !ok || o.logPath() != "d/logpath_127.0.0.1_11111" || len(o.nodes) != 2 {
-		t.Errorf("options %+v, path %s", o, o.logPath())
+	o, _, ok := program.Parse([]string{"phxelection", me + ";x", "-storage_dir", "d", list}, io.Discard, io.Discard)
+	if !ok || o.LogPath() != "d/logpath_127.0.0.1_11111" || len(o.Nodes) != 2 {
+		t.Errorf("options %+v, path %s", o, o.LogPath())
 	}
 }
 
@@ -85,29 +81,8 @@ func TestStartsThatFail(t *testing.T) {
 		{"192.0.2.1:11111", dir, "run paxos fail, ret -1\n", "not an address of this machine"},
 	} {
 		exit, out, stderr := start("-storage_dir", tt.dir, tt.me, tt.me)
-		if exit != exitFail || out != tt.stdout || !strings.Contains(stderr, tt.stderr) || strings.Count(stderr, "\n") != 1 {
+		if exit != cmdline.ExitFail || out != tt.stdout || !strings.Contains(stderr, tt.stderr) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%+v: exit code %d, stdout %q, stderr %q", tt, exit, out, stderr)
-		}
-	}
-}
-
-func TestExplainSaysWhatToDo(t *testing.T) {
-	o := options{storageDir: t.TempDir()}
-	for _, tt := range []struct {
-		err  error
-		want string
-	}{
-		{syscall.EADDRNOTAVAIL, "not an address of this machine"},
-		{storage.ErrInUse, "another running process"},
-		{fs.ErrPermission, "right to write"},
-		{syscall.ENOSPC, "make room"},
-		{storage.ErrDamaged, "do not delete"},
-		{phxpaxos.ErrNetwork, "network"},
-		{errors.New("one\ntwo"), "one; two"},
-	} {
-		got := explain(fmt.Errorf("wrapped: %w", tt.err), o)
-		if !strings.Contains(got, tt.want) || strings.Contains(got, "\n") {
-			t.Errorf("explain(%v) = %q, want one line with %q", tt.err, got, tt.want)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 )
 
 // golden returns a transcript of the original program, or skips the test when
@@ -96,7 +97,7 @@ func TestUsageErrorsAreTheOriginals(t *testing.T) {
 	for _, match := range cases {
 		args, want := strings.Fields(match[1]), match[2]
 		p := launch(t, t.TempDir(), args[1:]...)
-		exits(t, p, exitUsage)
+		exits(t, p, cmdline.ExitUsage)
 		if got := strings.ReplaceAll(p.Stdout(), path, args[0]); got != want {
 			t.Errorf("%s: printed %q, want %q", match[1], got, want)
 		}

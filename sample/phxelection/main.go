@@ -12,7 +12,7 @@
 //
 // Command line and output are the original sample's (spec/storage-api.md
 // section 9.2), and so is the layout of the log, so that the original's
-// programs can open it. main.go and options.go are the command line,
+// programs can open it. Package cmdline reads the command line,
 // election.go runs a node: start reading there.
 package main
 
@@ -22,13 +22,15 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 )
 
-const (
-	exitOK    = 0
-	exitFail  = 1
-	exitUsage = 2
-)
+// program is its command line.
+var program = cmdline.Program{
+	Name:  "phxelection",
+	About: "Every node prints each second who is master. The list is the same for all nodes.",
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -39,7 +41,7 @@ func main() {
 
 // run is the program without its process: it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, exit, ok := parseArgs(args, stdout, stderr)
+	o, exit, ok := program.Parse(args, stdout, stderr)
 	if !ok {
 		return exit
 	}
