@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,10 @@ type arguments struct {
 	most    int // failures, then stop
 }
 
+// gcPercent lets the collector run more seldom than usual: a world makes much
+// garbage and keeps little, and a fifth of the time is saved. It takes some 2 GB.
+const gcPercent = 400
+
 func main() {
 	a, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
@@ -53,6 +58,9 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sim:", err)
 		os.Exit(2)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
