@@ -83,7 +83,7 @@ type newcomer struct {
 	marked  bool         // the disk knows of it
 	history bool         // somebody is beyond instance 0
 	took    bool         // instance 0 was decided with this node's vote
-	loaded  paxos.Ballot // of the record that it started with, which may be a lesson and no vote
+	voted   paxos.Ballot // of that vote, in this life; what the core has accepted may be a lesson
 	nonce   uint64
 	heard   []answer
 	free    uint64 // from this instance on a change of the members has made it safe; 0 for none
@@ -117,7 +117,6 @@ func (n *newcomer) init(g *Group, logged bool) error {
 		return nil
 	}
 	n.began, n.pause = g.now, historyFirst
-	n.loaded, _ = g.core.Accepted()
 	n.at = g.now + 1
 	n.nonce = uint64(g.cfg.Rand.IntN(1<<31-1))<<31 | uint64(g.cfg.Rand.IntN(1<<31-1)) | 1
 	g.core.Abstain(n.waits(g))
@@ -241,14 +240,23 @@ func (n *newcomer) guarded(g *Group) bool {
 func (n *newcomer) remark(g *Group, m *paxos.Message) {
 	beyond := m.Instance > 0 || m.Kind == paxos.Offer && m.Now > 0
 	if m.Instance == 0 && (m.Kind == paxos.Success || m.Kind == paxos.LearnValue) && g.core.Instance() == 0 {
-		voted, _ := g.core.Accepted()
 		// A ballot of this node may be one of its former life's.
-		n.took = n.took || !voted.IsNull() && voted == m.Ballot && voted != n.loaded && voted.Node != g.cfg.Me
+		n.took = n.took || !n.voted.IsNull() && n.voted == m.Ballot && n.voted.Node != g.cfg.Me
 		beyond = beyond || !n.took
 	}
 	if beyond && !n.history {
 		n.history = true
 		n.judge(g)
+	}
+}
+
+// stepped is called after the core has taken a request.
+func (n *newcomer) stepped(g *Group, m *paxos.Message) {
+	if !n.active || m.Kind != paxos.Accept || m.Instance > 0 || n.waits(g) {
+		return
+	}
+	if b, _ := g.core.Accepted(); b == m.Ballot {
+		n.voted = b
 	}
 }
 

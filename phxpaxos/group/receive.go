@@ -91,6 +91,7 @@ func (g *Group) step(m *paxos.Message) {
 			return
 		}
 		g.core.Step(m)
+		g.newcomer.stepped(g, m)
 		g.teach.help(g, m)
 	case paxos.PrepareReply, paxos.AcceptReply:
 		if !g.valid(m.From) {
