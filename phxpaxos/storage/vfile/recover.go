@@ -1,6 +1,7 @@
 package vfile
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -259,10 +260,14 @@ func (r *recovery) verifyPrev() error {
 }
 
 // startForeign begins at the newest indexed record that is whole, as the
-// original does, but verifies it first.
+// original does, but verifies it first. Where the index lacks something that
+// the files may have it begins at the oldest file.
 func (r *recovery) startForeign() error {
 	g := r.g
 	r.startOldest()
+	if gap, err := r.indexGap(); gap || err != nil {
+		return err
+	}
 	var failed error
 	begun := false
 	err := g.index.descend(func(instance uint64, loc location, ok bool) bool {
@@ -288,6 +293,37 @@ func (r *recovery) startForeign() error {
 		err = fmt.Errorf("%s: none of the indexed records is there: %w", g.dir, storage.ErrDamaged)
 	}
 	return err
+}
+
+// indexGap reports whether the index may lack what the files have. It is not
+// synced with them, and a loss of power can take any part of what was not,
+// also from the middle. A note says from where on that is made good; without
+// one every instance has to be there.
+func (r *recovery) indexGap() (gap bool, err error) {
+	g := r.g
+	var lowest uint64
+	some := false
+	err = g.index.descend(func(instance uint64, loc location, ok bool) bool {
+		if ok && int(loc.file) < g.oldest {
+			return false // trimmed, and so is everything below
+		}
+		gap = some && instance+1 != lowest
+		lowest, some = instance, true
+		return !gap
+	})
+	if err != nil || gap || !some {
+		return gap, err
+	}
+	first, err := g.firstOf(g.oldest)
+	if err != nil || !first.known || first.instance >= lowest {
+		return false, err
+	}
+	// Cleaning takes instances from the index before their file goes.
+	kept, err := g.variable(keyMinChosen)
+	if errors.Is(err, storage.ErrNotFound) {
+		return true, nil
+	}
+	return err == nil && binary.LittleEndian.Uint64(kept) < lowest, err
 }
 
 // emptyFiles reports whether the value files hold no record at all.
