@@ -301,6 +301,12 @@ var damages = []damage{
 		remove(t, dir, "g0/vfile/durable")
 		return "g0/vfile/durable", 0
 	}, exitSuspicious, "note"},
+	{"bit in both places of the note", func(t *testing.T, dir string) (string, int64) {
+		for _, at := range []int64{20, 512 + 20} {
+			flip(t, filepath.Join(dir, "g0/vfile/durable"), at)
+		}
+		return "g0/vfile/durable", 0
+	}, exitSuspicious, "note"},
 	{"value file missing, oldest", func(t *testing.T, dir string) (string, int64) {
 		remove(t, dir, "g0/vfile/0.f", "g0/vfile/0.crc")
 		return "g0/vfile/0.f", -1
