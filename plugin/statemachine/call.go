@@ -284,16 +284,12 @@ func (h *host) Query(ctx context.Context, index int, request []byte) ([]byte, er
 		if err != nil {
 			return nil, fmt.Errorf("statemachine: query: %w", err)
 		}
-		within, cancel := context.WithCancelCause(l.ctx)
-		stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-		r, err := callWithin(within, l, h.opts.CallTimeout, l.rpc.Query, &pb.QueryRequest{Group: int32(index), Request: request})
-		stop()
-		cancel(nil)
+		answer, err := l.query(ctx, index, request)
 		switch {
-		case err == nil && r.Failed:
-			return nil, fmt.Errorf("state machine %d: query: %s", h.desc.Id, r.Error)
+		case err == nil && answer.Failed:
+			return nil, fmt.Errorf("state machine %d: query: %s", h.desc.Id, answer.Error)
 		case err == nil:
-			return r.Response, nil
+			return answer.Response, nil
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("statemachine: query: %w", context.Cause(ctx))
 		}

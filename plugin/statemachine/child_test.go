@@ -79,6 +79,8 @@ func child(mode string) error {
 			sm.StateMachine
 			statemachine.Querier
 		}{l, l, &moody{l}})
+	case "answers":
+		return statemachine.Serve(&patient{Ledger: l})
 	case "plain":
 		return statemachine.Serve(struct{ sm.StateMachine }{l})
 	case "checkpoints":
@@ -218,7 +220,7 @@ func (s *liar) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRespo
 	first := os.Getenv(childDir) + "/first"
 	_, err := os.Stat(first)
 	os.WriteFile(first, nil, 0o600)
-	r := &pb.DescribeResponse{Id: int32(ledger.ID), Checkpoints: true, Queries: true}
+	r := &pb.DescribeResponse{Id: int32(ledger.ID), Checkpoints: true, Queries: true, QueryStream: s.mode == "answers what nobody asked"}
 	switch {
 	case s.mode == "snapshots without checkpoints":
 		r.Checkpoints, r.Snapshots = false, true
@@ -226,6 +228,28 @@ func (s *liar) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRespo
 		r.Id++
 	}
 	return r, nil
+}
+
+func (s *liar) Query(_ context.Context, r *pb.QueryRequest) (*pb.QueryResponse, error) {
+	return &pb.QueryResponse{Response: append([]byte("alone: "), r.Request...)}, nil
+}
+
+func (s *liar) Queries(stream grpc.BidiStreamingServer[pb.Questions, pb.Answers]) error {
+	for {
+		r, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		for _, q := range r.Questions {
+			number := q.Number
+			if string(q.Request) == "lie" {
+				number++
+			}
+			if err := stream.Send(&pb.Answers{Answers: []*pb.Answer{{Number: number}}}); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 func (s *liar) Checkpoints(_ context.Context, r *pb.CheckpointsRequest) (*pb.CheckpointsResponse, error) {

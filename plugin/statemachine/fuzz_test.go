@@ -3,7 +3,9 @@ package statemachine
 import (
 	"log/slog"
 	"math"
+	"slices"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -102,6 +104,102 @@ func FuzzServe(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzAnswers: whatever a child answers, each caller gets its own answer or
+// none, and nothing blocks.
+func FuzzAnswers(f *testing.F) {
+	for _, m := range []*pb.Answers{
+		{}, {Answers: []*pb.Answer{{}}}, {Answers: []*pb.Answer{{Number: 1}, {Number: 2, Failed: true, Error: "e"}}},
+		{Answers: []*pb.Answer{{Number: 2}, {Number: 2}, {Number: 3}}}, {Answers: []*pb.Answer{{Number: math.MaxUint64}}},
+	} {
+		data, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var m pb.Answers
+		if proto.Unmarshal(data, &m) != nil {
+			return
+		}
+		a := newAsker(&life{opts: &Options{CallTimeout: time.Hour}})
+		a.watched = true // nobody looks
+		questions := []asked{{answer: make(chan *pb.Answer, 1)}, {answer: make(chan *pb.Answer, 1)}}
+		for i, q := range questions {
+			if number := a.add(i, nil, q); number != uint64(i+1) {
+				t.Fatalf("question %d has number %d", i, number)
+			}
+		}
+		if err := a.answered(&m); err == nil {
+			for _, answer := range m.Answers {
+				if answer.Number < 1 || answer.Number > 2 {
+					t.Errorf("an answer to question %d was taken", answer.Number)
+				}
+			}
+		}
+		a.end()
+		for i, q := range questions {
+			if answer := <-q.answer; answer != nil && answer.Number != uint64(i+1) {
+				t.Errorf("question %d got the answer to %d", i+1, answer.Number)
+			}
+		}
+	})
+}
+
+// FuzzQuestions: whatever a host asks, the child answers each question once.
+func FuzzQuestions(f *testing.F) {
+	for _, m := range []*pb.Questions{
+		{}, {Cancelled: []uint64{1, 0}}, {Questions: []*pb.Question{{Number: 1, Group: -1}, {Number: 1}}},
+		{Questions: []*pb.Question{{Number: 1, Request: []byte("x")}, {Number: 2}, {Number: 3}}, Cancelled: []uint64{2, 2, 9}},
+	} {
+		data, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var m pb.Questions
+		if proto.Unmarshal(data, &m) != nil {
+			return
+		}
+		l, err := ledger.Open("", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := newAnswerer(t.Context(), l)
+		err = a.take(&m)
+		a.open.Wait()
+		got := map[uint64]bool{}
+		for r := a.next(); r != nil; r = a.next() {
+			for _, answer := range r.Answers {
+				if got[answer.Number] {
+					t.Errorf("question %d was answered twice", answer.Number)
+				}
+				got[answer.Number] = true
+			}
+		}
+		if err == nil && len(got) != len(m.Questions) {
+			t.Errorf("%d answers for %d questions", len(got), len(m.Questions))
+		}
+	})
+}
+
+// What is sent together is bounded; one that is larger goes alone.
+func TestFill(t *testing.T) {
+	sizes := make([]int, 2*questionsMax+1)
+	sizes[0], sizes[1], sizes[2], sizes[3] = 5<<20, questionBytes/2, questionBytes/2, 1
+	var got []int
+	for rest := sizes; len(rest) > 0; {
+		var now []int
+		now, rest = fill(rest, func(n int) int { return n })
+		got = append(got, len(now))
+	}
+	if want := []int{1, 2, questionsMax, questionsMax - 2}; !slices.Equal(got, want) {
+		t.Errorf("messages of %v, want %v", got, want)
+	}
 }
 
 // inOrder fails the test when entries do not come in their order.

@@ -23,6 +23,12 @@ const (
 	// messageBytesMax bounds a message: the largest value of a cluster has 50
 	// MiB, so that a batch or its results stay below twice of that.
 	messageBytesMax = 128 << 20
+
+	// streamWindow and connWindow are how much may be under way on a stream,
+	// and on all of them. Fixed ones spare the messages by which gRPC measures
+	// a network that is none here; a larger message goes in several steps.
+	streamWindow = 4 << 20
+	connWindow   = 16 << 20
 )
 
 var handshake = goplugin.HandshakeConfig{MagicCookieKey: cookieName, MagicCookieValue: cookieValue}

@@ -30,6 +30,7 @@ type life struct {
 	proc   *process
 	rpc    pb.StateMachineClient
 	desc   *pb.DescribeResponse
+	asker  *asker          // nil if the process has no stream of queries
 	ctx    context.Context // done when the life is over; its cause says why
 	end    context.CancelCauseFunc
 }
@@ -56,7 +57,7 @@ func startLife(ctx context.Context, path string, number uint64, opts *Options, p
 		StartTimeout:     opts.StartTimeout + time.Minute, // the one below is shorter, and covers more
 		Logger:           hclog.NewNullLogger(),           // what is worth a line is said here
 		SyncStdout:       logs, SyncStderr: logs,
-		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
+		GRPCDialOptions: []grpc.DialOption{grpc.WithStaticStreamWindowSize(streamWindow), grpc.WithStaticConnWindowSize(connWindow), grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(messageBytesMax), grpc.MaxCallSendMsgSize(messageBytesMax))},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
 			cmd.Env = append(spec.Env, opts.Env...)
@@ -99,6 +100,9 @@ func (l *life) connect() error {
 	}
 	if l.desc.Snapshots && !l.desc.Checkpoints {
 		return errors.New("it says that it has snapshots and no checkpoints, which makes no sense")
+	}
+	if l.desc.Queries && l.desc.QueryStream {
+		return l.startAsker()
 	}
 	return nil
 }

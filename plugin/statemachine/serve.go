@@ -59,7 +59,7 @@ func Serve(m sm.StateMachine) error {
 		Logger:           hclog.NewNullLogger(),
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
 			g := grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(messageBytesMax), grpc.MaxSendMsgSize(messageBytesMax),
-				grpc.WaitForHandlers(true))...)
+				grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow), grpc.WaitForHandlers(true))...)
 			stopped <- g
 			return g
 		},

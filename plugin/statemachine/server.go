@@ -54,7 +54,7 @@ func (s *server) group(index int32) *served {
 // Describe says what the state machine can do.
 func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
 	return &pb.DescribeResponse{Id: int32(s.machine.ID()), Checkpoints: s.checkpointer != nil, Snapshots: s.snapshotter != nil,
-		BeforePropose: s.proposer != nil, Queries: s.querier != nil}, nil
+		BeforePropose: s.proposer != nil, Queries: s.querier != nil, QueryStream: s.querier != nil}, nil
 }
 
 // Checkpoints tells where the durable states end.

@@ -36,7 +36,7 @@ func (r *runner) garbage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.show.say(fmt.Sprintf("throwing garbage at TCP and UDP of %d nodes for %v", r.o.Nodes, r.o.Garbage))
+	r.show.Say(fmt.Sprintf("throwing garbage at TCP and UDP of %d nodes for %v", r.o.Nodes, r.o.Garbage))
 	before, _, _ := r.snapshot()
 	throwing, cancel := context.WithTimeout(ctx, r.o.Garbage)
 	defer cancel()
@@ -56,7 +56,7 @@ func (r *runner) garbage(ctx context.Context) error {
 		return ctx.Err()
 	}
 	after, _, _ := r.snapshot()
-	r.show.say(fmt.Sprintf("%d pieces of garbage sent; %d values acknowledged meanwhile", sent.Load(), after.Acked-before.Acked))
+	r.show.Say(fmt.Sprintf("%d pieces of garbage sent; %d values acknowledged meanwhile", sent.Load(), after.Acked-before.Acked))
 	if after.Acked == before.Acked {
 		r.Violate("no value was acknowledged under garbage")
 	}
@@ -82,7 +82,7 @@ func (r *runner) tellNoticed(ctx context.Context) error {
 				total += n
 			}
 		}
-		r.show.say(fmt.Sprintf("node %d dropped %d: %s", i, total, strings.Join(parts, ", ")))
+		r.show.Say(fmt.Sprintf("node %d dropped %d: %s", i, total, strings.Join(parts, ", ")))
 		if total == 0 {
 			r.Violate("node %d has not noticed any garbage", i)
 		}

@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/tools/progress"
 )
 
 const (
@@ -39,6 +41,9 @@ func main() {
 	os.Exit(code)
 }
 
+// lineEvery is how often a run that nobody watches prints a line.
+const lineEvery = 10 * time.Second
+
 // chaos runs everything and tells how it went. It returns the exit code.
 func chaos(ctx context.Context, o options, w io.Writer) int {
 	if o.Seed == 0 {
@@ -49,8 +54,9 @@ func chaos(ctx context.Context, o options, w io.Writer) int {
 		fmt.Fprintf(w, "chaos: %v\n", err)
 		return exitFail
 	}
-	show := newProgress(w)
-	show.say(fmt.Sprintf("%d nodes, %d clients each, %d groups, %d rounds of %v, seed %d, logs in %s",
+	began := time.Now()
+	show := progress.New(w, lineEvery)
+	show.Say(fmt.Sprintf("%d nodes, %d clients each, %d groups, %d rounds of %v, seed %d, logs in %s",
 		o.Nodes, o.Clients, o.Groups, o.Rounds, o.RoundTime, o.Seed, dir))
 	c, err := newCluster(o, dir)
 	if err != nil {
@@ -63,7 +69,7 @@ func chaos(ctx context.Context, o options, w io.Writer) int {
 		show:     show,
 	}
 	err = r.run(ctx)
-	r.summary(w, time.Since(show.began), err)
+	r.summary(w, time.Since(began), err)
 	if err != nil {
 		fmt.Fprintf(w, "logs are kept in %s\n", dir)
 		return exitFail
@@ -96,9 +102,7 @@ func workDir(dir string) (path string, temporary bool, err error) {
 // summary tells what was done and what was found.
 func (r *runner) summary(w io.Writer, took time.Duration, err error) {
 	counts, acked, violated := r.snapshot()
-	if r.show.drawn {
-		fmt.Fprintln(w)
-	}
+	r.show.End()
 	fmt.Fprintf(w, "\n%d rounds in %v: %d kills, %d times two at once, %d stops\n",
 		r.tally.Rounds, took.Round(100*time.Millisecond), r.tally.Kills, r.tally.DoubleKills, r.tally.Stops)
 	fmt.Fprintf(w, "clients: %d values acknowledged (by node %d), %d refused, %d with unknown outcome\n",

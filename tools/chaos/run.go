@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/tools/progress"
 )
 
 // errViolation is what a run ends with when the journal has something to say.
@@ -21,7 +23,7 @@ type runner struct {
 	*verifier
 	rand  *rand.Rand
 	tally tally
-	show  *progress
+	show  *progress.Printer
 }
 
 // run plays all rounds and the end. Whatever it returns, no process is left.
@@ -41,7 +43,7 @@ func (r *runner) run(ctx context.Context) error {
 		}
 		r.tally.Rounds++
 		counts, _, violated := r.snapshot()
-		r.show.round(r.tally.Rounds, r.o.Rounds, counts)
+		r.show.At(float64(r.tally.Rounds)/float64(r.o.Rounds), fmt.Sprintf("round %d of %d, %d values acknowledged, %d checked", r.tally.Rounds, r.o.Rounds, counts.Acked, counts.Chosen))
 		if violated > 0 {
 			return errViolation
 		}
@@ -148,7 +150,7 @@ func (r *runner) until(ctx context.Context, otherwise string, done func() bool) 
 // end sees every node at work once more, lets the load end, judges the rest
 // of the log and reads all of it again.
 func (r *runner) end(ctx context.Context) error {
-	r.show.say("rounds are over, reading the whole log back")
+	r.show.Say("rounds are over, reading the whole log back")
 	if err := r.allGoOn(ctx); err != nil {
 		return err
 	}

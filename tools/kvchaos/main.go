@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/tools/progress"
 )
 
 const (
@@ -34,6 +36,9 @@ func main() {
 	os.Exit(code)
 }
 
+// lineEvery is how often a run that nobody watches prints a line.
+const lineEvery = 10 * time.Second
+
 // chaos runs everything and tells how it went. It returns the exit code.
 func chaos(ctx context.Context, o options, w io.Writer) int {
 	if o.seed == 0 {
@@ -44,8 +49,8 @@ func chaos(ctx context.Context, o options, w io.Writer) int {
 		fmt.Fprintf(w, "kvchaos: %v\n", err)
 		return exitFail
 	}
-	show := newProgress(w, o.time)
-	show.say(fmt.Sprintf("%d servers, %d clients, %d keys in each epoch of %v, %v in all, fenced %v, seed %d, data in %s",
+	show := progress.New(w, lineEvery)
+	show.Say(fmt.Sprintf("%d servers, %d clients, %d keys in each epoch of %v, %v in all, fenced %v, seed %d, data in %s",
 		o.nodes, o.clients, o.keys, o.epoch, o.time, o.fenced, o.seed, dir))
 	c, err := newCluster(ctx, o, dir)
 	if err != nil {
@@ -87,11 +92,9 @@ func workDir(dir string) (path string, temporary bool, err error) {
 
 // summary tells what was done and what was found.
 func (r *runner) summary(w io.Writer, err error) {
-	if r.show.drawn {
-		fmt.Fprintln(w)
-	}
+	r.show.End()
 	t := r.total
-	fmt.Fprintf(w, "\n%d epochs in %v; faults: %s\n", r.epochs, time.Since(r.show.began).Round(100*time.Millisecond), r.faults.summary())
+	fmt.Fprintf(w, "\n%d epochs in %v; faults: %s\n", r.epochs, time.Since(r.began).Round(100*time.Millisecond), r.faults.summary())
 	fmt.Fprintf(w, "calls: %d answered (%d puts, %d deletes, %d version conflicts, %d linearizable reads), %d refused, %d with unknown outcome\n",
 		t.done(), t.Puts, t.Deletes, t.Conflicts, t.Reads, t.Refused, t.Unknown)
 	v := r.verdict

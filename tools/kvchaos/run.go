@@ -11,22 +11,25 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/client"
+	"github.com/phxpaxos/phxpaxos-go/tools/progress"
 )
 
 // runner plays the epochs.
 type runner struct {
 	*faults
 	clients []*chaosClient
-	show    *progress
+	show    *progress.Printer
+	began   time.Time
 	total   counts
 	verdict verdict
 	epochs  int
 }
 
-func newRunner(c *cluster, seed uint64, show *progress) *runner {
+func newRunner(c *cluster, seed uint64, show *progress.Printer) *runner {
 	r := &runner{
 		faults: &faults{cluster: c, rand: rand.New(rand.NewPCG(seed, 0)), counts: map[string]int{}},
 		show:   show,
+		began:  time.Now(),
 	}
 	for id := range c.o.clients {
 		r.clients = append(r.clients, newChaosClient(id, c.o, c.grpc, seed))
@@ -102,7 +105,8 @@ func (r *runner) disturb(ctx context.Context, while time.Duration, h *history) e
 		}
 		sum := r.total
 		sum.add(h.snapshot())
-		r.show.at(r.epochs, sum.done(), r.lives)
+		r.show.At(float64(time.Since(r.began))/float64(r.o.time),
+			fmt.Sprintf("epoch %d, %d calls answered, servers started %d times", r.epochs, sum.done(), r.lives))
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 	"github.com/phxpaxos/phxpaxos-go/tools/logdir"
+	"github.com/phxpaxos/phxpaxos-go/tools/progress"
 )
 
 const (
@@ -31,7 +32,8 @@ type conversion struct {
 	ctx      context.Context
 	from, to string
 	large    bool
-	show     *progress
+	show     *progress.Printer
+	doing    string
 
 	layout    layout.Layout // of to
 	groups    int
@@ -83,17 +85,24 @@ func (c *conversion) run() error {
 }
 
 func (c *conversion) writeAndCompare(from source, work string) error {
-	c.show.begin("writing", c.groups)
+	c.doing = "writing"
 	if err := c.write(from, work); err != nil {
 		return fmt.Errorf("writing: %w", err)
 	}
-	c.show.begin("comparing", c.groups)
+	c.doing = "comparing"
 	written, err := openSource(work, c.layout, c.groups)
 	if err != nil {
 		return fmt.Errorf("reading back: %w", err)
 	}
 	err = c.compare(from, written)
 	return errors.Join(err, written.close())
+}
+
+// at says that a group is under way, and how many instances are done.
+func (c *conversion) at(group int, instances uint64) {
+	if c.show.Due() {
+		c.show.At(float64(group)/float64(c.groups), fmt.Sprintf("%s: group %d of %d, %d instances", c.doing, group+1, c.groups, instances))
+	}
 }
 
 func (c *conversion) open(dir string) (storage.LogStorage, error) {
@@ -135,7 +144,7 @@ func (c *conversion) writeGroup(from source, to storage.LogStorage, group int) e
 		if size < batchBytes {
 			return nil
 		}
-		c.show.at(group, c.instances)
+		c.at(group, c.instances)
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
@@ -180,7 +189,7 @@ func (c *conversion) compare(from, written source) error {
 			return fmt.Errorf("comparing group %d: %w", group, err)
 		}
 		total += n
-		c.show.at(group, total)
+		c.at(group, total)
 	}
 	return nil
 }

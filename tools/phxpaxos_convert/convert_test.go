@@ -17,13 +17,14 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 	"github.com/phxpaxos/phxpaxos-go/tools/logdir/logdirtest"
+	"github.com/phxpaxos/phxpaxos-go/tools/progress"
 )
 
 // convert runs the program and returns what it said.
 func convert(t *testing.T, wantCode int, args ...string) (out, errOut string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code := run(context.Background(), append([]string{"phxpaxos_convert"}, args...), &o, &e, newProgress(&e, false))
+	code := run(context.Background(), append([]string{"phxpaxos_convert"}, args...), &o, &e, progress.New(&e, lineEvery))
 	if code != wantCode {
 		t.Fatalf("phxpaxos_convert %v: exit code %d, want %d; %s%s", args, code, wantCode, &o, &e)
 	}

@@ -8,9 +8,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/tools/progress"
 )
+
+// lineEvery is how often a run that nobody watches prints a line.
+const lineEvery = 5 * time.Second
 
 const (
 	exitFailed = 1
@@ -22,12 +27,12 @@ var errUsage = errors.New("wrong arguments")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	code := run(ctx, os.Args, os.Stdout, os.Stderr, newProgress(os.Stderr, onTerminal(os.Stderr)))
+	code := run(ctx, os.Args, os.Stdout, os.Stderr, progress.New(os.Stderr, lineEvery))
 	stop()
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string, out, errOut io.Writer, p *progress) int {
+func run(ctx context.Context, args []string, out, errOut io.Writer, p *progress.Printer) int {
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	large := flags.Bool("large", false, "make value files of 500 MB, as with LargeValueMode")
@@ -53,7 +58,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer, p *progress)
 	}
 	c := &conversion{ctx: ctx, from: flags.Arg(0), to: flags.Arg(1), large: *large, show: p}
 	err = c.run()
-	p.end()
+	p.End()
 	if err != nil {
 		fmt.Fprintf(errOut, "%s: %v\n", args[0], err)
 		if errors.Is(err, errUsage) || errors.Is(err, storage.ErrInUse) {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 	"github.com/phxpaxos/phxpaxos-go/tools/logdir"
@@ -227,27 +226,20 @@ func TestCommandLine(t *testing.T) {
 }
 
 func TestProgress(t *testing.T) {
-	now := time.Unix(0, 0)
-	for _, bar := range []bool{true, false} {
-		var b bytes.Buffer
-		p := newProgress(&b, bar)
-		p.now = func() time.Time { return now }
-		p.began, p.shown = now, now
-		p.beginGroup(1, 2, 200<<20)
-		p.at(50 << 20) // too soon
-		if b.Len() != 0 {
-			t.Errorf("shown at once: %q", &b)
-		}
-		now = now.Add(lineEvery)
-		p.at(100 << 20)
-		p.end()
-		if !strings.Contains(b.String(), "75 %, group 2 of 2, 100 of 200 MiB, 5 s") {
-			t.Errorf("%q", &b)
-		}
-		if strings.Contains(b.String(), "\r") != bar || strings.Contains(b.String(), "\x1b") != bar {
-			t.Errorf("bar %v: %q", bar, &b)
-		}
+	g := &gauge{}
+	g.beginGroup(1, 2, 200<<20)
+	if part, text := g.part(100 << 20); part != 0.75 || text != "group 2 of 2, 100 of 200 MiB" {
+		t.Errorf("%v, %q", part, text)
 	}
+	g.beginGroup(0, 2, 0)
+	if part, text := g.part(1 << 20); part != 0.5 || text != "group 1 of 2, 0 of 0 MiB" {
+		t.Errorf("an empty group: %v, %q", part, text)
+	}
+	g.at(1)
+	var none *gauge
+	none.beginGroup(0, 1, 1)
+	none.at(1)
+	none.end()
 }
 
 func TestManyFindingsAreCounted(t *testing.T) {

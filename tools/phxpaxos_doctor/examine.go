@@ -16,7 +16,7 @@ import (
 
 // examine looks at a storage directory. An error means that there is no
 // verdict; damage is in the report.
-func examine(ctx context.Context, dir string, p *progress) (*Report, error) {
+func examine(ctx context.Context, dir string, p *gauge) (*Report, error) {
 	if is, err := layout.Of(osfs.FS{}, dir); err != nil || is == layout.Shared {
 		if err != nil {
 			return nil, err
@@ -30,7 +30,7 @@ func examine(ctx context.Context, dir string, p *progress) (*Report, error) {
 	r := &Report{Dir: dir, Layout: layout.Original.String(), Groups: []*GroupReport{}, Findings: []Finding{}}
 	r.checkLayout(found)
 	for i, id := range found.Groups {
-		g, err := examineGroup(ctx, dir, id, func(total int64) *progress {
+		g, err := examineGroup(ctx, dir, id, func(total int64) *gauge {
 			p.beginGroup(i, len(found.Groups), total)
 			return p
 		})
@@ -77,7 +77,7 @@ func (r *Report) checkLayout(l logdir.Layout) {
 // groupCheck is the examination of one group.
 type groupCheck struct {
 	ctx  context.Context
-	p    *progress
+	p    *gauge
 	rep  *GroupReport
 	name string // g<i>
 	path string
@@ -97,7 +97,7 @@ type groupCheck struct {
 	last paxos.Record // scratch
 }
 
-func examineGroup(ctx context.Context, dir string, id int, begin func(total int64) *progress) (*GroupReport, error) {
+func examineGroup(ctx context.Context, dir string, id int, begin func(total int64) *gauge) (*GroupReport, error) {
 	c := &groupCheck{
 		ctx: ctx, name: fmt.Sprintf("g%d", id), path: logdir.GroupDir(dir, id),
 		rep: &GroupReport{Group: id, Files: []int{}, Members: []string{}, Findings: []Finding{}},

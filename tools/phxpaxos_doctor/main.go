@@ -9,16 +9,18 @@ import (
 	"io"
 	"os"
 	"os/signal"
+
+	"github.com/phxpaxos/phxpaxos-go/tools/progress"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	code := run(ctx, os.Args, os.Stdout, os.Stderr, newProgress(os.Stderr, onTerminal(os.Stderr)))
+	code := run(ctx, os.Args, os.Stdout, os.Stderr, &gauge{show: progress.New(os.Stderr, lineEvery)})
 	stop()
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string, out, errOut io.Writer, p *progress) int {
+func run(ctx context.Context, args []string, out, errOut io.Writer, p *gauge) int {
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	asJSON := flags.Bool("json", false, "print the report as one JSON object")

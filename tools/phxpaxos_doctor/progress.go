@@ -2,85 +2,47 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
-	"strings"
 	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/tools/progress"
 )
 
-// How often progress is shown. A run that ends sooner shows none.
-const (
-	barEvery  = 200 * time.Millisecond
-	lineEvery = 5 * time.Second
-)
+// lineEvery is how often a run that nobody watches prints a line. One that
+// ends sooner prints none.
+const lineEvery = 5 * time.Second
 
-// progress shows how far a run is: a bar on a terminal, lines elsewhere. A nil
-// progress shows nothing. It is for one goroutine.
-type progress struct {
-	out   io.Writer
-	bar   bool
-	now   func() time.Time
-	began time.Time
-	shown time.Time
-	drawn bool
+// gauge turns bytes of groups into progress. A nil one shows nothing.
+type gauge struct {
+	show *progress.Printer
 
 	groups, group int   // of them, and the number of the one under way
-	total, done   int64 // bytes of the group
-}
-
-func newProgress(out io.Writer, bar bool) *progress {
-	now := time.Now()
-	return &progress{out: out, bar: bar, now: time.Now, began: now, shown: now}
-}
-
-// onTerminal reports whether somebody looks at the file.
-func onTerminal(f *os.File) bool {
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0
+	total         int64 // bytes of the group
 }
 
 // beginGroup starts the n-th of several groups; total is how many bytes its
 // records take.
-func (p *progress) beginGroup(n, groups int, total int64) {
-	if p != nil {
-		p.group, p.groups, p.total, p.done = n, groups, max(total, 1), 0
+func (g *gauge) beginGroup(n, groups int, total int64) {
+	if g != nil {
+		g.group, g.groups, g.total = n, groups, max(total, 1)
 	}
 }
 
 // at says that so many bytes of the group were examined.
-func (p *progress) at(done int64) {
-	if p == nil {
-		return
-	}
-	p.done = min(done, p.total)
-	every := lineEvery
-	if p.bar {
-		every = barEvery
-	}
-	if now := p.now(); now.Sub(p.shown) >= every {
-		p.shown = now
-		p.show(now)
+func (g *gauge) at(done int64) {
+	if g != nil && g.show.Due() {
+		g.show.At(g.part(done))
 	}
 }
 
-func (p *progress) show(now time.Time) {
-	part := (float64(p.group) + float64(p.done)/float64(p.total)) / float64(p.groups)
-	text := fmt.Sprintf("%3.0f %%, group %d of %d, %d of %d MiB, %.0f s",
-		100*part, p.group+1, p.groups, p.done>>20, p.total>>20, now.Sub(p.began).Seconds())
-	if !p.bar {
-		fmt.Fprintln(p.out, text)
-		return
-	}
-	const width = 30
-	full := min(int(part*width), width)
-	fmt.Fprintf(p.out, "\r[%s%s] %s\x1b[K", strings.Repeat("#", full), strings.Repeat(".", width-full), text)
-	p.drawn = true
+func (g *gauge) part(done int64) (part float64, text string) {
+	done = min(done, g.total)
+	return (float64(g.group) + float64(done)/float64(g.total)) / float64(g.groups),
+		fmt.Sprintf("group %d of %d, %d of %d MiB", g.group+1, g.groups, done>>20, g.total>>20)
 }
 
-// end removes the bar.
-func (p *progress) end() {
-	if p != nil && p.drawn {
-		fmt.Fprint(p.out, "\r\x1b[K")
-		p.drawn = false
+// end removes what is shown.
+func (g *gauge) end() {
+	if g != nil {
+		g.show.End()
 	}
 }

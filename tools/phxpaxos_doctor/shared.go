@@ -22,7 +22,7 @@ func (c *complaints) Observe(e event.Event) { *c = append(*c, e) }
 
 // examineShared looks at a shared log. Opening it verifies every byte; then
 // the newest record of each instance is read.
-func examineShared(ctx context.Context, dir string, p *progress) (*Report, error) {
+func examineShared(ctx context.Context, dir string, p *gauge) (*Report, error) {
 	r := &Report{Dir: dir, Layout: layout.Shared.String(), Groups: []*GroupReport{}, Findings: []Finding{}}
 	var said complaints
 	s, err := openWhole(dir, &said)

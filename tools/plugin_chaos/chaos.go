@@ -13,7 +13,11 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine/ledger"
+	"github.com/phxpaxos/phxpaxos-go/tools/progress"
 )
+
+// lineEvery is how often a run that nobody watches prints a line.
+const lineEvery = 10 * time.Second
 
 // settle is how long everything may take to be equal again.
 const settle = 60 * time.Second
@@ -51,16 +55,18 @@ func chaos(ctx context.Context, s settings, dir string, out io.Writer) (err erro
 	}
 	r := rand.New(rand.NewPCG(s.seed, 1))
 	var t tally
-	progress := newProgress(out)
+	show := progress.New(out, lineEvery)
+	defer show.End()
 	for round := 1; round <= s.kills; round++ {
 		if err := c.round(ctx, r, &t, round%reopenEvery == 0, every); err != nil {
 			return fmt.Errorf("round %d, seed %d: %w", round, s.seed, err)
 		}
-		progress.round(round, s.kills, fmt.Sprintf("%d values acknowledged, all states equal", t.acked))
+		show.At(float64(round)/float64(s.kills), fmt.Sprintf("%d of %d, %d values acknowledged, all states equal", round, s.kills, t.acked))
 	}
+	show.End()
 	n := c.nodes[0]
-	fmt.Fprintf(out, "%d killed, %d stopped, node opened again %d times; %d values acknowledged with the right result, %d calls without a known result\n",
-		t.kills, t.stops, t.opens, t.acked, t.lost)
+	fmt.Fprintf(out, "all states equal after each of %d rounds: %d killed, %d stopped, node opened again %d times; %d values acknowledged with the right result, %d calls without a known result\n",
+		s.kills, t.kills, t.stops, t.opens, t.acked, t.lost)
 	fmt.Fprintf(out, "events: the group waited %d times, fell back %d times, was level again %d times\n",
 		n.events.of(event.ExecuteFailed), n.events.of(event.RewindBegin), n.events.of(event.RewindEnd))
 	return nil

@@ -30,7 +30,7 @@ for (const c of columns) {
     view.page = 0;
     select();
   } }, c.name);
-  c.th = make("th", { scope: "col", class: (c.left ? "l" : "") + (c.optional ? " opt" : "") }, b);
+  c.th = make("th", { scope: "col", class: (c.left ? "l" : "") + (c.optional ? " opt" : ""), "data-col": c.id }, b);
   $("thead").append(c.th);
 }
 

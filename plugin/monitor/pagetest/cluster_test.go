@@ -51,6 +51,7 @@ func newCluster(t *testing.T, size, groups int, change func(o *phxpaxos.Options)
 		o := phxpaxos.Options{
 			MyNode: c.ids[i], Nodes: c.ids, GroupCount: groups, LogStorage: newMemory(groups),
 			StateMachines: []sm.StateMachine{echo{}}, Observer: m.Observer(),
+			FirstStart: true, // or more than the test proposes is decided, for nodes that may have forgotten something
 		}
 		if change != nil {
 			change(&o)
@@ -87,16 +88,17 @@ func (c *cluster) propose(t *testing.T, node, group, count int) {
 func (c *cluster) settled(t *testing.T, group int, instance uint64) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; <-time.After(5 * time.Millisecond) {
-		done := true
-		for _, n := range c.nodes {
+		done, at := true, make([]uint64, len(c.nodes))
+		for i, n := range c.nodes {
 			s, err := n.GroupStatus(group)
+			at[i] = s.Instance
 			done = done && err == nil && s.Instance == instance
 		}
 		if done {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("group %d does not come to instance %d everywhere", group, instance)
+			t.Fatalf("group %d does not come to instance %d everywhere, but to %d", group, instance, at)
 		}
 	}
 }
@@ -137,7 +139,7 @@ func (m *memory) Write(puts []storage.Put) error {
 			continue
 		}
 		g := &m.groups[p.Group]
-		g.records[p.Instance] = p.Data
+		g.records[p.Instance] = slices.Clone(p.Data) // it is lent
 		g.highest = max(g.highest, p.Instance)
 	}
 	if len(failed) > 0 {

@@ -63,8 +63,11 @@ func fakeNodes(r *rand.Rand, now time.Time, groups int, trouble bool, samples in
 		}
 		peers := []map[string]any{}
 		for k := range 3 {
-			if k != i {
-				peers = append(peers, map[string]any{"node": name(k), "heard": true, "silence": r.Float64() * 2})
+			if silence := r.Float64() * 2; k != i {
+				if trouble && k == 2 {
+					silence += 73
+				}
+				peers = append(peers, map[string]any{"node": name(k), "heard": true, "silence": silence})
 			}
 		}
 		made := fakeSamples(r, now, i, state == "down")

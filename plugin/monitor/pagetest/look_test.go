@@ -27,6 +27,9 @@ func TestScreenshots(t *testing.T) {
 					if wide := b.eval("document.documentElement.scrollWidth"); wide != fmt.Sprint(size.width) {
 						t.Errorf("%s: the page is %s pixels wide, the window %d", size.name, wide, size.width)
 					}
+					if wide := b.eval("document.querySelector(\"#tbody\").closest(\".scroll\").scrollWidth - document.querySelector(\"#tbody\").closest(\".scroll\").clientWidth"); wide != "0" {
+						t.Errorf("%s: the table is %s pixels too wide", size.name, wide)
+					}
 					b.shoot(fmt.Sprintf("%s-%s-%s", c.name, size.name, theme))
 				}
 			}

@@ -59,7 +59,7 @@ func TestPageShowsWhatTheMetricsSay(t *testing.T) {
 	b.until("groups", "document.querySelectorAll('#tbody tr').length", "4")
 	b.until("nodes", "document.querySelectorAll('.node[data-state=running]').length", "3")
 
-	b.until("groups of all nodes", "[...document.querySelectorAll('[data-col=answers]')].map((e) => e.textContent).join()", "3/3,3/3,3/3,3/3")
+	b.until("groups of all nodes", "[...document.querySelectorAll('td[data-col=answers]')].map((e) => e.textContent).join()", "3/3,3/3,3/3,3/3")
 
 	var proposals, failed float64
 	for i := range 3 {

@@ -19,6 +19,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/networktest"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/addrbook"
+	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
 )
 
 func ExampleParse() {
@@ -131,28 +132,11 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-const soon = 30 * time.Second
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(soon)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-		time.Sleep(time.Millisecond) // between two looks
-	}
-}
-
 // ports returns ports that were free a moment ago.
 func ports(t *testing.T, n int) []uint16 {
 	t.Helper()
-	ids, err := networktest.FreeIDs(n)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []uint16
-	for _, id := range ids {
+	for _, id := range certtest.FreeIDs(t, n) {
 		all = append(all, id.AddrPort().Port())
 	}
 	return all
@@ -161,27 +145,14 @@ func ports(t *testing.T, n int) []uint16 {
 type node struct {
 	*network.TCP
 	in  chan string
-	mu  sync.Mutex
-	saw map[event.Kind]int
-}
-
-func (n *node) Observe(e event.Event) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.saw[e.Kind]++
-}
-
-func (n *node) count(k event.Kind) int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.saw[k]
+	rec certtest.Events
 }
 
 func start(t *testing.T, me nodeid.ID, book network.Addresses, listen string) *node {
 	t.Helper()
-	n := &node{in: make(chan string, 1000), saw: make(map[event.Kind]int)}
+	n := &node{in: make(chan string, 1000)}
 	tcp, err := network.NewTCP(network.Config{
-		Me: me, Addresses: book, ListenAddr: netip.MustParseAddrPort(listen), Observer: n,
+		Me: me, Addresses: book, ListenAddr: netip.MustParseAddrPort(listen), Observer: &n.rec,
 		BackoffMin: time.Millisecond, BackoffMax: 20 * time.Millisecond,
 	})
 	if err != nil {
@@ -198,7 +169,7 @@ func start(t *testing.T, me nodeid.ID, book network.Addresses, listen string) *n
 // arrives sends until the packet has arrived.
 func arrives(t *testing.T, from *node, id nodeid.ID, to *node, packet string) {
 	t.Helper()
-	eventually(t, packet+" arrives", func() bool {
+	certtest.Eventually(t, packet+" arrives", func() bool {
 		from.Send(id, []byte(packet), network.Stream)
 		select {
 		case p := <-to.in:
@@ -255,33 +226,16 @@ func TestNodeMoves(t *testing.T) {
 	}
 
 	book.Remove(2)
-	before := a.count(event.NetError)
-	eventually(t, "a node that nobody knows is not dialled", func() bool {
+	before := a.rec.Count(event.NetError, "")
+	certtest.Eventually(t, "a node that nobody knows is not dialled", func() bool {
 		a.Send(2, []byte("x"), network.Stream)
-		return a.count(event.NetError) > before
+		return a.rec.Count(event.NetError, "") > before
 	})
-	noPeer := a.count(event.NetNoPeer)
+	noPeer := a.rec.Count(event.NetNoPeer, "")
 	a.Send(3, []byte("x"), network.Stream)
-	if n := a.count(event.NetNoPeer) - noPeer; n != 1 {
+	if n := a.rec.Count(event.NetNoPeer, "") - noPeer; n != 1 {
 		t.Errorf("%d events for a node that was never known, want 1", n)
 	}
-}
-
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
 }
 
 func TestFile(t *testing.T) {
@@ -302,7 +256,7 @@ func TestFile(t *testing.T) {
 	if _, err := addrbook.Open(path, addrbook.FileOptions{CheckInterval: time.Nanosecond}); err == nil {
 		t.Error("an interval of 1ns is taken")
 	}
-	log := new(lines)
+	log := new(certtest.Log)
 	book, err := addrbook.Open(path, addrbook.FileOptions{CheckInterval: 10 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -314,9 +268,9 @@ func TestFile(t *testing.T) {
 		t.Fatal("not what the file says")
 	}
 	write("1 b.example:1\n")
-	eventually(t, "the change is seen", is("b.example:1"))
+	certtest.Eventually(t, "the change is seen", is("b.example:1"))
 	write("1 c.example\n")
-	eventually(t, "the error is logged", func() bool { book.Address(1); return log.count("line 1") == 1 })
+	certtest.Eventually(t, "the error is logged", func() bool { book.Address(1); return log.Count("line 1") == 1 })
 	if !is("b.example:1")() {
 		t.Error("the old entry did not stay")
 	}
@@ -325,8 +279,8 @@ func TestFile(t *testing.T) {
 		t.Error("the old entry did not stay without a file")
 	}
 	write("1 d.example:1\n")
-	eventually(t, "the change is seen", is("d.example:1"))
-	if n := log.count("WARN"); n != 1 {
+	certtest.Eventually(t, "the change is seen", is("d.example:1"))
+	if n := log.Count("WARN"); n != 1 {
 		t.Errorf("%d warnings in a minute, want 1", n)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,22 +55,10 @@ func Example() {
 	// bad certificate configuration: Allow[0] is "node*.example", "*" must stand alone, or for the first label as in "*.example.com"
 }
 
-func authority(t testing.TB) *certtest.Authority {
-	t.Helper()
-	a, err := certtest.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
 // config is a complete configuration with a certificate.
 func config(t testing.TB, a *certtest.Authority, l certtest.Leaf) certs.Config {
 	t.Helper()
-	p, err := a.Issue(l)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := certtest.Issue(t, a, l)
 	return certs.Config{CertFile: p.CertFile, KeyFile: p.KeyFile, CAFile: a.CAFile, Allow: []string{"*"}}
 }
 
@@ -128,7 +115,7 @@ func meet(t testing.TB, accepts, dials *certs.Guard, peer nodeid.ID) (session *c
 }
 
 func TestNames(t *testing.T) {
-	a := authority(t)
+	a := certtest.For(t)
 	for _, c := range []struct {
 		allow string
 		leaf  certtest.Leaf
@@ -168,7 +155,7 @@ func TestNames(t *testing.T) {
 
 // Ids that are tied to names hold in both directions.
 func TestTiedIDs(t *testing.T) {
-	a := authority(t)
+	a := certtest.For(t)
 	tied := config(t, a, certtest.Leaf{Names: []string{"a.example"}})
 	tied.Allow, tied.Nodes = []string{"free.example"}, map[nodeid.ID]string{1: "a.example", 2: "b.example", 3: "b.example"}
 	guard := open(t, tied)
@@ -206,7 +193,7 @@ func TestTiedIDs(t *testing.T) {
 }
 
 func TestConfigErrors(t *testing.T) {
-	a, foreign := authority(t), authority(t)
+	a, foreign := certtest.For(t), certtest.For(t)
 	dir := t.TempDir()
 	garbage := filepath.Join(dir, "garbage")
 	if err := os.WriteFile(garbage, []byte("no PEM"), 0o600); err != nil {
@@ -245,26 +232,6 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
-type recorder struct {
-	mu    sync.Mutex
-	count int
-	lines strings.Builder
-}
-
-func (r *recorder) Observe(e event.Event) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if e.Kind == event.NetRefused && errors.Is(e.Err, network.ErrRefused) {
-		r.count++
-	}
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.lines.Write(b)
-}
-
 // from is a connection whose other end has an address.
 type from struct {
 	net.Conn
@@ -276,9 +243,9 @@ func (f from) RemoteAddr() net.Addr { return f.addr }
 // Each refusal counts, each host gets a line in a minute, whatever its port.
 func TestRefusalsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, rec := authority(t), new(recorder)
+		a, rec, log := certtest.For(t), new(certtest.Events), new(certtest.Log)
 		cfg := config(t, a, certtest.Leaf{Names: []string{"a.example"}})
-		cfg.Observer, cfg.Logger = rec, slog.New(slog.NewTextHandler(rec, nil))
+		cfg.Observer, cfg.Logger = rec, slog.New(slog.NewTextHandler(log, nil))
 		g := open(t, cfg)
 		g.ReportTo(event.Func(func(event.Event) { t.Error("the configured observer was replaced") }))
 		refuse := func(ip net.IP, port int) {
@@ -296,8 +263,9 @@ func TestRefusalsAreLimited(t *testing.T) {
 		one, two := net.IPv4(192, 0, 2, 1), net.ParseIP("2001:db8::2")
 		is := func(count, lines int) {
 			t.Helper()
-			if n := strings.Count(rec.lines.String(), "refused who connected"); rec.count != count || n != lines {
-				t.Errorf("%d refusals with %d lines, want %d and %d", rec.count, n, count, lines)
+			refused, n := rec.Count(event.NetRefused, network.ErrRefused.Error()), log.Count("refused who connected")
+			if refused != count || n != lines {
+				t.Errorf("%d refusals with %d lines, want %d and %d", refused, n, count, lines)
 			}
 		}
 		for i := range 10 {
@@ -312,7 +280,7 @@ func TestRefusalsAreLimited(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		refuse(one, 1)
 		is(13, 3)
-		if text := rec.lines.String(); !strings.Contains(text, "from=192.0.2.1 ") || !strings.Contains(text, "from=2001:db8::2 ") || !strings.Contains(text, "suppressed=10") {
+		if text := log.String(); !strings.Contains(text, "from=192.0.2.1 ") || !strings.Contains(text, "from=2001:db8::2 ") || !strings.Contains(text, "suppressed=10") {
 			t.Errorf("the log: %s", text)
 		}
 	})
@@ -321,7 +289,7 @@ func TestRefusalsAreLimited(t *testing.T) {
 // Who connects and says nothing, or leaves, costs a while and no refusal.
 func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, rec := authority(t), new(recorder)
+		a, rec := certtest.For(t), new(certtest.Events)
 		cfg := config(t, a, certtest.Leaf{Names: []string{"a.example"}})
 		cfg.Observer = rec
 		g := open(t, cfg)
@@ -336,8 +304,8 @@ func TestSilence(t *testing.T) {
 		if _, _, err := g.Accept(server, "test/1"); err != io.EOF {
 			t.Errorf("who leaves: %v, want EOF", err)
 		}
-		if rec.count != 1 {
-			t.Errorf("%d refusals, want 1", rec.count)
+		if n := rec.Count(event.NetRefused, ""); n != 1 {
+			t.Errorf("%d refusals, want 1", n)
 		}
 	})
 }
@@ -345,7 +313,7 @@ func TestSilence(t *testing.T) {
 // A certificate that expires ends its sessions.
 func TestExpiresWhileConnected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, rec := authority(t), new(recorder)
+		a, rec := certtest.For(t), new(certtest.Events)
 		cfg := config(t, a, certtest.Leaf{Names: []string{"a.example"}})
 		cfg.Observer = rec
 		accepts := open(t, cfg)
@@ -364,15 +332,15 @@ func TestExpiresWhileConnected(t *testing.T) {
 			t.Errorf("a second before the end: %v", err)
 		}
 		time.Sleep(2 * time.Second)
-		if err := session.Check(); !errors.Is(err, network.ErrRefused) || !strings.Contains(err.Error(), "expired") || rec.count != 1 {
-			t.Errorf("a second after the end: %v, %d refusals", err, rec.count)
+		if err := session.Check(); !errors.Is(err, network.ErrRefused) || !strings.Contains(err.Error(), "expired") || rec.Count(event.NetRefused, "") != 1 {
+			t.Errorf("a second after the end: %v, %d refusals", err, rec.Count(event.NetRefused, ""))
 		}
 	})
 }
 
 // Whatever a stranger says, nothing but an error comes of it.
 func FuzzAccept(f *testing.F) {
-	a := authority(f)
+	a := certtest.For(f)
 	p, err := a.Issue(certtest.Leaf{Names: []string{"a.example"}})
 	if err != nil {
 		f.Fatal(err)

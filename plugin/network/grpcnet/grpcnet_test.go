@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,8 +26,6 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/grpcnet"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/grpcnet/packetpb"
 )
-
-const soon = 30 * time.Second
 
 func Example() {
 	ids, err := networktest.FreeIDs(2)
@@ -57,7 +54,7 @@ func Example() {
 }
 
 func TestConformance(t *testing.T) {
-	g, _ := guard(t, authority(t), "a.nodes.example", nil)
+	g, _, _ := certtest.Guard(t, certtest.For(t), certtest.Named("a.nodes.example"), nil)
 	for name, guard := range map[string]*certs.Guard{"clear": nil, "TLS": g} {
 		t.Run(name, func(t *testing.T) {
 			networktest.Suite{
@@ -74,64 +71,11 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-type recorder struct {
-	mu     sync.Mutex
-	events []event.Event
-}
-
-func (r *recorder) Observe(e event.Event) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.events = append(r.events, e)
-}
-
-func (r *recorder) count(kind event.Kind, text string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := 0
-	for _, e := range r.events {
-		if e.Kind == kind && (text == "" || e.Err != nil && strings.Contains(e.Err.Error(), text)) {
-			n++
-		}
-	}
-	return n
-}
-
-func authority(t testing.TB) *certtest.Authority {
-	t.Helper()
-	a, err := certtest.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func guard(t testing.TB, a *certtest.Authority, name string, change func(*certs.Config)) (*certs.Guard, *recorder) {
-	t.Helper()
-	p, err := a.Issue(certtest.Leaf{Names: []string{name}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rec := new(recorder)
-	cfg := certs.Config{
-		CertFile: p.CertFile, KeyFile: p.KeyFile, CAFile: a.CAFile, Allow: []string{"*.nodes.example"},
-		CheckInterval: 10 * time.Millisecond, Observer: rec,
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	g, err := certs.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g, rec
-}
-
 type node struct {
 	*network.TCP
 	id  nodeid.ID
 	in  chan string
-	rec recorder
+	rec certtest.Events
 }
 
 func start(t testing.TB, id nodeid.ID, g *certs.Guard, change func(*network.Config)) *node {
@@ -157,30 +101,10 @@ func start(t testing.TB, id nodeid.ID, g *certs.Guard, change func(*network.Conf
 	return n
 }
 
-func freeIDs(t testing.TB, n int) []nodeid.ID {
-	t.Helper()
-	ids, err := networktest.FreeIDs(n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ids
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(soon)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-		time.Sleep(time.Millisecond) // between two looks
-	}
-}
-
 // arrives sends until the packet has arrived.
 func arrives(t *testing.T, from, to *node, packet string) {
 	t.Helper()
-	eventually(t, packet+" arrives", func() bool {
+	certtest.Eventually(t, packet+" arrives", func() bool {
 		from.Send(to.id, []byte(packet), network.Stream)
 		select {
 		case p := <-to.in:
@@ -193,9 +117,9 @@ func arrives(t *testing.T, from, to *node, packet string) {
 
 // What is not a node does not get a byte through, whatever it speaks.
 func TestStrangers(t *testing.T) {
-	ours, foreign := authority(t), authority(t)
-	g, rec := guard(t, ours, "a.nodes.example", func(c *certs.Config) { c.HandshakeTimeout = time.Minute })
-	a := start(t, freeIDs(t, 1)[0], g, nil)
+	ours, foreign := certtest.For(t), certtest.For(t)
+	g, rec, _ := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), func(c *certs.Config) { c.HandshakeTimeout = time.Minute })
+	a := start(t, certtest.FreeIDs(t, 1)[0], g, nil)
 	show := func(a *certtest.Authority, l certtest.Leaf) credentials.TransportCredentials {
 		p, err := a.Issue(l)
 		if err != nil {
@@ -235,34 +159,34 @@ func TestStrangers(t *testing.T) {
 			t.Errorf("%s: the call ended with %v", name, err)
 		}
 		cc.Close()
-		eventually(t, name+" is counted", func() bool { return rec.count(event.NetRefused, c.reason) > 0 })
+		certtest.Eventually(t, name+" is counted", func() bool { return rec.Count(event.NetRefused, c.reason) > 0 })
 	}
-	gb, _ := guard(t, ours, "b.nodes.example", nil)
-	b := start(t, freeIDs(t, 1)[0], gb, nil)
+	gb, _, _ := certtest.Guard(t, ours, certtest.Named("b.nodes.example"), nil)
+	b := start(t, certtest.FreeIDs(t, 1)[0], gb, nil)
 	arrives(t, b, a, "a node's")
-	if n := a.rec.count(event.NetTCPIn, ""); n < 1 || a.rec.count(event.NetAccept, "") != 1 {
-		t.Errorf("%d packets over %d connections, want 1 connection", n, a.rec.count(event.NetAccept, ""))
+	if n := a.rec.Count(event.NetTCPIn, ""); n < 1 || a.rec.Count(event.NetAccept, "") != 1 {
+		t.Errorf("%d packets over %d connections, want 1 connection", n, a.rec.Count(event.NetAccept, ""))
 	}
 }
 
 // The list changes under running nodes; who dials a node that is not let in, or
 // that does not let it in, hears why.
 func TestListChanges(t *testing.T) {
-	ours := authority(t)
-	ga, recA := guard(t, ours, "a.nodes.example", nil)
-	gb, _ := guard(t, ours, "b.nodes.example", nil)
-	ids := freeIDs(t, 2)
+	ours := certtest.For(t)
+	ga, recA, _ := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), nil)
+	gb, _, _ := certtest.Guard(t, ours, certtest.Named("b.nodes.example"), nil)
+	ids := certtest.FreeIDs(t, 2)
 	a, b := start(t, ids[0], ga, nil), start(t, ids[1], gb, nil)
 	arrives(t, a, b, "there")
 	arrives(t, b, a, "back")
 	if err := ga.SetAllow([]string{"c.nodes.example"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "both directions are refused", func() bool {
+	certtest.Eventually(t, "both directions are refused", func() bool {
 		a.Send(b.id, []byte("x"), network.Stream)
 		b.Send(a.id, []byte("x"), network.Stream)
-		return a.rec.count(event.NetError, "no name on the list") > 0 &&
-			b.rec.count(event.NetError, "bad certificate") > 0 && recA.count(event.NetRefused, "no name on the list") > 0
+		return a.rec.Count(event.NetError, "no name on the list") > 0 &&
+			b.rec.Count(event.NetError, "bad certificate") > 0 && recA.Count(event.NetRefused, "no name on the list") > 0
 	})
 	if err := ga.SetAllow(nil, map[nodeid.ID]string{b.id: "b.nodes.example"}); err != nil {
 		t.Fatal(err)
@@ -272,16 +196,16 @@ func TestListChanges(t *testing.T) {
 	if err := ga.SetAllow(nil, map[nodeid.ID]string{b.id: "c.nodes.example"}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "another node's certificate", func() bool {
+	certtest.Eventually(t, "another node's certificate", func() bool {
 		a.Send(b.id, []byte("x"), network.Stream)
-		return a.rec.count(event.NetError, "no name on the list") > 1
+		return a.rec.Count(event.NetError, "no name on the list") > 1
 	})
 }
 
 // What a program sends that has the right to call but does not keep to the
 // framing ends its call, and harms nobody.
 func TestBrokenFrames(t *testing.T) {
-	a := start(t, freeIDs(t, 1)[0], nil, nil)
+	a := start(t, certtest.FreeIDs(t, 1)[0], nil, nil)
 	for i, pieces := range [][]string{
 		{"\x00\x00\x00\x04"},
 		{"\xff", "\xff", "\xff\xff", "x"},
@@ -309,12 +233,12 @@ func TestBrokenFrames(t *testing.T) {
 	if got := <-a.in; got != "ok" || len(a.in) != 0 {
 		t.Errorf("received %q and %d more, want the one whole frame", got, len(a.in))
 	}
-	arrives(t, start(t, freeIDs(t, 1)[0], nil, nil), a, "still there")
+	arrives(t, start(t, certtest.FreeIDs(t, 1)[0], nil, nil), a, "still there")
 }
 
 // Connections that never call cannot lock peers out.
 func TestConnectionsAreBounded(t *testing.T) {
-	ids := freeIDs(t, 2)
+	ids := certtest.FreeIDs(t, 2)
 	a := start(t, ids[0], nil, func(c *network.Config) { c.AcceptMax = 5 })
 	b := start(t, ids[1], nil, nil)
 	arrives(t, b, a, "first")
@@ -328,23 +252,23 @@ func TestConnectionsAreBounded(t *testing.T) {
 		strangers = append(strangers, c)
 	}
 	for _, c := range strangers[:15] {
-		c.SetReadDeadline(time.Now().Add(soon))
+		c.SetReadDeadline(time.Now().Add(certtest.Soon))
 		if _, err := io.Copy(io.Discard, c); err != nil && strings.Contains(err.Error(), "timeout") {
 			t.Fatal("a surplus connection stays open")
 		}
 	}
 	b.Send(a.id, []byte("second"), network.Stream)
-	eventually(t, "second arrives over the same connection", func() bool { return len(a.in) > 0 && <-a.in == "second" })
-	if n := b.rec.count(event.NetReconnect, ""); n != 0 {
+	certtest.Eventually(t, "second arrives over the same connection", func() bool { return len(a.in) > 0 && <-a.in == "second" })
+	if n := b.rec.Count(event.NetReconnect, ""); n != 0 {
 		t.Errorf("the peer had to dial again %d times", n)
 	}
-	late := start(t, freeIDs(t, 1)[0], nil, nil)
+	late := start(t, certtest.FreeIDs(t, 1)[0], nil, nil)
 	arrives(t, late, a, "a late peer")
 }
 
 // The address book works for gRPC too, with ids that are no addresses.
 func TestAddressBook(t *testing.T) {
-	at := freeIDs(t, 2)
+	at := certtest.FreeIDs(t, 2)
 	book, err := addrbook.New(map[nodeid.ID]string{
 		1: fmt.Sprintf("localhost:%d", at[0].AddrPort().Port()),
 		2: fmt.Sprintf("localhost:%d", at[1].AddrPort().Port()),
@@ -360,7 +284,7 @@ func TestAddressBook(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	me := freeIDs(t, 1)[0]
+	me := certtest.FreeIDs(t, 1)[0]
 	for _, c := range []network.Config{{}, {Me: me, UDPMaxSize: 100}, {Me: me, Transport: odd{}}} {
 		if _, err := grpcnet.New(c, nil); !errors.Is(err, network.ErrConfig) {
 			t.Errorf("%+v: %v", c, err)
@@ -374,9 +298,9 @@ type odd struct{ network.Transport }
 func TestCloseEndsEverything(t *testing.T) {
 	settle := func(limit int) bool { return runtime.NumGoroutine() <= limit }
 	before := runtime.NumGoroutine()
-	g, _ := guard(t, authority(t), "a.nodes.example", nil)
+	g, _, _ := certtest.Guard(t, certtest.For(t), certtest.Named("a.nodes.example"), nil)
 	for _, g := range []*certs.Guard{nil, g} {
-		ids := freeIDs(t, 4)
+		ids := certtest.FreeIDs(t, 4)
 		a, b := start(t, ids[0], g, nil), start(t, ids[1], g, nil)
 		stuck, err := net.Listen("tcp4", ids[2].String())
 		if err != nil {
@@ -397,7 +321,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		silent.Close()
 		stuck.Close()
 	}
-	eventually(t, "goroutines end", func() bool { return settle(before) })
+	certtest.Eventually(t, "goroutines end", func() bool { return settle(before) })
 }
 
 // BenchmarkBesideTCP sends packets over gRPC and over the default network in
@@ -406,7 +330,7 @@ func BenchmarkBesideTCP(b *testing.B) {
 	for _, size := range []int{100, 2048, 102400} {
 		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
 			const window, turns = 100, 9
-			ids := freeIDs(b, 4)
+			ids := certtest.FreeIDs(b, 4)
 			tokens := make(chan struct{}, window)
 			var senders []func(count int) time.Duration
 			for i, open := range []func(network.Config) (*network.TCP, error){

@@ -8,6 +8,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
+	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/tlsnet"
 )
 
@@ -20,7 +21,7 @@ type pair struct {
 }
 
 func newPair(b *testing.B, window int, g *certs.Guard) *pair {
-	ids := freeIDs(b, 2)
+	ids := certtest.FreeIDs(b, 2)
 	open := func(i int) network.Network {
 		cfg := network.Config{Me: ids[i]}
 		var n network.Network
@@ -68,7 +69,7 @@ func (p *pair) run(packet []byte, count int) time.Duration {
 // turns, and reports the median of the ratios: packets per second over TLS for
 // each one over plain TCP. An operation is one packet over each.
 func BenchmarkBesidePlain(b *testing.B) {
-	g, _, _ := guard(b, authority(b), named("a.nodes.example"), nil)
+	g, _, _ := certtest.Guard(b, certtest.For(b), certtest.Named("a.nodes.example"), nil)
 	for _, c := range []struct{ size, window int }{{100, 1}, {100, 2000}, {2048, 100}, {102400, 100}} {
 		b.Run(fmt.Sprintf("size=%d/window=%d", c.size, c.window), func(b *testing.B) {
 			plain, encrypted := newPair(b, c.window, nil), newPair(b, c.window, g)

@@ -14,7 +14,7 @@ import (
 // sends sends until the packet has arrived, and returns what arrived before it.
 func (n *node) sends(t *testing.T, to *node, packet string) (earlier []string) {
 	t.Helper()
-	eventually(t, packet+" arrives", func() bool {
+	certtest.Eventually(t, packet+" arrives", func() bool {
 		n.Send(to.id, []byte(packet), network.Stream)
 		select {
 		case p := <-to.in:
@@ -33,9 +33,9 @@ func (n *node) sends(t *testing.T, to *node, packet string) (earlier []string) {
 // Certificates change under running nodes: a new authority is added, both nodes
 // move to it one after the other, the old authority goes.
 func TestNewAuthority(t *testing.T) {
-	older, newer := authority(t), authority(t)
+	older, newer := certtest.For(t), certtest.For(t)
 	dir := t.TempDir()
-	ids := freeIDs(t, 2)
+	ids := certtest.FreeIDs(t, 2)
 	var nodes [2]*node
 	var pairs [2]certtest.Pair
 	ca := dir + "/ca.crt"
@@ -54,10 +54,10 @@ func TestNewAuthority(t *testing.T) {
 		}
 	}
 	setCA(older.CAFile)
-	var logs [2]*lines
+	var logs [2]*certtest.Log
 	for i, name := range []string{"a.nodes.example", "b.nodes.example"} {
-		pairs[i] = issue(t, older, named(name))
-		g, _, log := guard(t, older, named(name), func(c *certs.Config) {
+		pairs[i] = certtest.Issue(t, older, certtest.Named(name))
+		g, _, log := certtest.Guard(t, older, certtest.Named(name), func(c *certs.Config) {
 			c.CertFile, c.KeyFile, c.CAFile = pairs[i].CertFile, pairs[i].KeyFile, ca
 		})
 		logs[i] = log
@@ -73,27 +73,27 @@ func TestNewAuthority(t *testing.T) {
 	if err := os.WriteFile(ca, []byte("half a file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the damaged file is noticed", func() bool {
+	certtest.Eventually(t, "the damaged file is noticed", func() bool {
 		talk("damaged file")
-		return logs[0].count("cannot be used, the old ones stay") > 0
+		return logs[0].Count("cannot be used, the old ones stay") > 0
 	})
 	setCA(older.CAFile, newer.CAFile)
 	talk("both authorities")
 	for i, name := range []string{"a.nodes.example", "b.nodes.example"} {
-		if err := newer.IssueTo(pairs[i], named(name)); err != nil {
+		if err := newer.IssueTo(pairs[i], certtest.Named(name)); err != nil {
 			t.Fatal(err)
 		}
-		read := logs[i].count("were read again")
-		eventually(t, "the new certificate is read", func() bool {
+		read := logs[i].Count("were read again")
+		certtest.Eventually(t, "the new certificate is read", func() bool {
 			talk("one moved")
-			return logs[i].count("were read again") > read
+			return logs[i].Count("were read again") > read
 		})
 	}
 	setCA(newer.CAFile)
 	// The connections of the old certificates end by themselves.
-	eventually(t, "the old connections end", func() bool {
+	certtest.Eventually(t, "the old connections end", func() bool {
 		talk("old authority gone")
-		return a.rec.count(event.NetReconnect, "")+b.rec.count(event.NetReconnect, "") > 0
+		return a.rec.Count(event.NetReconnect, "")+b.rec.Count(event.NetReconnect, "") > 0
 	})
 	talk("new")
 }
@@ -101,10 +101,10 @@ func TestNewAuthority(t *testing.T) {
 // Who is taken off the list loses its connection at once, and comes back when
 // it is on the list again, without a restart.
 func TestTakenOffTheList(t *testing.T) {
-	ours := authority(t)
-	ga, rec, _ := guard(t, ours, named("a.nodes.example"), nil)
-	gb, _, _ := guard(t, ours, named("b.nodes.example"), nil)
-	ids := freeIDs(t, 2)
+	ours := certtest.For(t)
+	ga, rec, _ := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), nil)
+	gb, _, _ := certtest.Guard(t, ours, certtest.Named("b.nodes.example"), nil)
+	ids := certtest.FreeIDs(t, 2)
 	a, b := start(t, ids[0], ga), start(t, ids[1], gb)
 	b.sends(t, a, "on the list")
 	for len(a.in) > 0 {
@@ -113,9 +113,9 @@ func TestTakenOffTheList(t *testing.T) {
 	if err := ga.SetAllow([]string{"c.nodes.example"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is refused", func() bool {
+	certtest.Eventually(t, "it is refused", func() bool {
 		b.Send(a.id, []byte("off the list"), network.Stream)
-		return rec.count(event.NetRefused, "not let in any more") > 0 && rec.count(event.NetRefused, "no name on the list") > 1
+		return rec.Count(event.NetRefused, "not let in any more") > 0 && rec.Count(event.NetRefused, "no name on the list") > 1
 	})
 	if err := ga.SetAllow(nil, nil); err == nil {
 		t.Error("an empty list is taken")

@@ -18,6 +18,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/memfs"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
+	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/tlsnet"
 )
 
@@ -31,7 +32,7 @@ func (quiet) Execute(sm.Entry) ([]byte, error) { return nil, nil }
 // memory, or on the disk below dir.
 func cluster(t testing.TB, secure func(i int, id nodeid.ID) *certs.Guard, dir string) []*phxpaxos.Node {
 	t.Helper()
-	ids := freeIDs(t, 3)
+	ids := certtest.FreeIDs(t, 3)
 	var nodes []*phxpaxos.Node
 	for i, id := range ids {
 		o := phxpaxos.Options{MyNode: id, Nodes: ids, StateMachines: []sm.StateMachine{quiet{}}}
@@ -69,11 +70,11 @@ func cluster(t testing.TB, secure func(i int, id nodeid.ID) *certs.Guard, dir st
 // A cluster of nodes whose ids are tied to their names agrees, and counts the
 // strangers that it refuses; nobody had to be told who counts.
 func TestNodes(t *testing.T) {
-	ours := authority(t)
+	ours := certtest.For(t)
 	ties, names := map[nodeid.ID]string{}, []string{"a.nodes.example", "b.nodes.example", "c.nodes.example"}
 	var guards []*certs.Guard
 	nodes := cluster(t, func(i int, id nodeid.ID) *certs.Guard {
-		p := issue(t, ours, named(names[i]))
+		p := certtest.Issue(t, ours, certtest.Named(names[i]))
 		g, err := certs.New(certs.Config{CertFile: p.CertFile, KeyFile: p.KeyFile, CAFile: ours.CAFile, Allow: names})
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +100,7 @@ func TestNodes(t *testing.T) {
 	defer conn.Close()
 	conn.Write(frame("a stranger's"))
 	io.Copy(io.Discard, conn)
-	eventually(t, "the node counts it", func() bool { return nodes[0].Count(event.NetRefused) == 1 })
+	certtest.Eventually(t, "the node counts it", func() bool { return nodes[0].Count(event.NetRefused) == 1 })
 	for _, node := range nodes[1:] {
 		if n := node.Count(event.NetRefused); n != 0 {
 			t.Errorf("a node was refused %d times", n)
@@ -111,7 +112,7 @@ func TestNodes(t *testing.T) {
 // process propose over TLS and over plain TCP in turns. It reports the median
 // of the ratios of their throughput. An operation is one proposal on each.
 func BenchmarkProposeBesidePlain(b *testing.B) {
-	g, _, _ := guard(b, authority(b), named("a.nodes.example"), nil)
+	g, _, _ := certtest.Guard(b, certtest.For(b), certtest.Named("a.nodes.example"), nil)
 	secure := func(int, nodeid.ID) *certs.Guard { return g }
 	for _, c := range []struct {
 		disk          string

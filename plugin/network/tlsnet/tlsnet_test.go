@@ -25,7 +25,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	g, _, _ := guard(t, authority(t), named("a.nodes.example"), nil)
+	g, _, _ := certtest.Guard(t, certtest.For(t), certtest.Named("a.nodes.example"), nil)
 	networktest.Suite{
 		New: func(t testing.TB, me nodeid.ID) network.Network {
 			n, err := tlsnet.New(network.Config{Me: me}, g)
@@ -52,7 +52,7 @@ func stranger(t *testing.T, to nodeid.ID, cfg *tls.Config) error {
 	}
 	defer conn.Close()
 	conn.Write(frame("a stranger's"))
-	conn.SetReadDeadline(time.Now().Add(soon))
+	conn.SetReadDeadline(time.Now().Add(certtest.Soon))
 	_, err = conn.Read(make([]byte, 1))
 	if err == nil {
 		err = nil
@@ -67,11 +67,11 @@ func frame(packet string) []byte {
 // Nobody gets a byte to the node without a good certificate; each attempt is
 // counted, and the log has a line for the source.
 func TestStrangers(t *testing.T) {
-	ours, foreign := authority(t), authority(t)
-	g, rec, log := guard(t, ours, named("a.nodes.example"), func(c *certs.Config) { c.HandshakeTimeout = time.Minute })
-	a := start(t, freeIDs(t, 1)[0], g)
+	ours, foreign := certtest.For(t), certtest.For(t)
+	g, rec, log := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), func(c *certs.Config) { c.HandshakeTimeout = time.Minute })
+	a := start(t, certtest.FreeIDs(t, 1)[0], g)
 	pair := func(a *certtest.Authority, l certtest.Leaf) *tls.Config {
-		p := issue(t, a, l)
+		p := certtest.Issue(t, a, l)
 		cert, err := tls.LoadX509KeyPair(p.CertFile, p.KeyFile)
 		if err != nil {
 			t.Fatal(err)
@@ -89,7 +89,7 @@ func TestStrangers(t *testing.T) {
 			}
 			defer conn.Close()
 			conn.Write(b)
-			conn.SetReadDeadline(time.Now().Add(soon))
+			conn.SetReadDeadline(time.Now().Add(certtest.Soon))
 			_, err = io.Copy(io.Discard, conn) // until the node closes it
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				err = io.EOF
@@ -98,23 +98,23 @@ func TestStrangers(t *testing.T) {
 		}
 	}
 	old := pair(ours, certtest.Leaf{Names: []string{"b.nodes.example"}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
-	tls12 := pair(ours, named("b.nodes.example"))
+	tls12 := pair(ours, certtest.Named("b.nodes.example"))
 	tls12.MaxVersion = tls.VersionTLS12
-	otherProtocol := pair(ours, named("b.nodes.example"))
+	otherProtocol := pair(ours, certtest.Named("b.nodes.example"))
 	otherProtocol.NextProtos = []string{"h2"}
-	noProtocol := pair(ours, named("b.nodes.example"))
+	noProtocol := pair(ours, certtest.Named("b.nodes.example"))
 	noProtocol.NextProtos = []string{}
 	cases := []struct {
 		name, reason string
 		try          func() error
 	}{
 		{"without a certificate", "didn't provide a certificate", overTLS(&tls.Config{})},
-		{"of a foreign authority", "unknown authority", overTLS(pair(foreign, named("b.nodes.example")))},
+		{"of a foreign authority", "unknown authority", overTLS(pair(foreign, certtest.Named("b.nodes.example")))},
 		{"expired", "expired", overTLS(old)},
 		{"not yet valid", "not yet valid", overTLS(pair(ours, certtest.Leaf{Names: []string{"b.nodes.example"}, NotBefore: time.Now().Add(time.Hour), NotAfter: time.Now().Add(2 * time.Hour)}))},
-		{"not on the list", "no name on the list: the certificate is for b.other.example", overTLS(pair(ours, named("b.other.example")))},
+		{"not on the list", "no name on the list: the certificate is for b.other.example", overTLS(pair(ours, certtest.Named("b.other.example")))},
 		{"only a common name beside others", "no name on the list", overTLS(pair(ours, certtest.Leaf{Names: []string{"b.other.example"}, CommonName: "b.nodes.example"}))},
-		{"a label too many", "no name on the list", overTLS(pair(ours, named("x.b.nodes.example")))},
+		{"a label too many", "no name on the list", overTLS(pair(ours, certtest.Named("x.b.nodes.example")))},
 		{"for servers only", "incompatible key usage", overTLS(pair(ours, certtest.Leaf{Names: []string{"b.nodes.example"}, Uses: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}))},
 		{"TLS 1.2", "unsupported versions", overTLS(tls12)},
 		{"another protocol", "unsupported application protocols", overTLS(otherProtocol)},
@@ -124,23 +124,23 @@ func TestStrangers(t *testing.T) {
 		{"garbage", "", plain([]byte(strings.Repeat("\x16\x03\x01\xff\xff garbage", 5000)))},
 	}
 	for i, c := range cases {
-		before := rec.count(event.NetRefused, c.reason)
+		before := rec.Count(event.NetRefused, c.reason)
 		if err := c.try(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		eventually(t, c.name+" is counted", func() bool {
-			return rec.count(event.NetRefused, c.reason) == before+1 && rec.count(event.NetRefused, "") == i+1
+		certtest.Eventually(t, c.name+" is counted", func() bool {
+			return rec.Count(event.NetRefused, c.reason) == before+1 && rec.Count(event.NetRefused, "") == i+1
 		})
 	}
-	if n := log.count("refused who connected"); n != 1 {
+	if n := log.Count("refused who connected"); n != 1 {
 		t.Errorf("%d lines for one source in a minute, want 1", n)
 	}
-	if log.count("from=127.0.0.1") != 1 {
+	if log.Count("from=127.0.0.1") != 1 {
 		t.Error("the line does not say who it was")
 	}
 	// A node is let in meanwhile, and nothing of all that has arrived.
-	other, _, _ := guard(t, ours, named("b.nodes.example"), nil)
-	b := start(t, freeIDs(t, 1)[0], other)
+	other, _, _ := certtest.Guard(t, ours, certtest.Named("b.nodes.example"), nil)
+	b := start(t, certtest.FreeIDs(t, 1)[0], other)
 	if others := b.sends(t, a, "a node's"); len(others) > 0 {
 		t.Errorf("received %q", others)
 	}
@@ -162,26 +162,26 @@ func TestStrangers(t *testing.T) {
 
 // Who connects and says nothing is let go.
 func TestSilence(t *testing.T) {
-	g, rec, _ := guard(t, authority(t), named("a.nodes.example"), func(c *certs.Config) { c.HandshakeTimeout = 20 * time.Millisecond })
-	a := start(t, freeIDs(t, 1)[0], g)
+	g, rec, _ := certtest.Guard(t, certtest.For(t), certtest.Named("a.nodes.example"), func(c *certs.Config) { c.HandshakeTimeout = 20 * time.Millisecond })
+	a := start(t, certtest.FreeIDs(t, 1)[0], g)
 	conn, err := net.Dial("tcp4", a.id.String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(soon))
+	conn.SetReadDeadline(time.Now().Add(certtest.Soon))
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal("the connection stays open")
 	}
-	eventually(t, "it is counted", func() bool { return rec.count(event.NetRefused, "did not prove who it is within 20ms") == 1 })
+	certtest.Eventually(t, "it is counted", func() bool { return rec.Count(event.NetRefused, "did not prove who it is within 20ms") == 1 })
 }
 
 // A common name counts where there is no other.
 func TestCommonName(t *testing.T) {
-	ours := authority(t)
-	ga, _, _ := guard(t, ours, named("a.nodes.example"), func(c *certs.Config) { c.Allow = []string{"Node-B"} })
-	gb, _, _ := guard(t, ours, certtest.Leaf{CommonName: "node-b"}, nil)
-	ids := freeIDs(t, 2)
+	ours := certtest.For(t)
+	ga, _, _ := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), func(c *certs.Config) { c.Allow = []string{"Node-B"} })
+	gb, _, _ := certtest.Guard(t, ours, certtest.Leaf{CommonName: "node-b"}, nil)
+	ids := certtest.FreeIDs(t, 2)
 	a, b := start(t, ids[0], ga), start(t, ids[1], gb)
 	b.sends(t, a, "hello")
 }
@@ -189,31 +189,31 @@ func TestCommonName(t *testing.T) {
 // A node that is not the one that was dialled gets no packets, and who dials
 // hears why, also when it is refused itself.
 func TestDialRefuses(t *testing.T) {
-	ours, foreign := authority(t), authority(t)
-	ids := freeIDs(t, 2)
+	ours, foreign := certtest.For(t), certtest.For(t)
+	ids := certtest.FreeIDs(t, 2)
 	for _, c := range []struct {
 		name, reason string
 		a            func(*certs.Config)
 		server       *certtest.Authority
 		b            certtest.Leaf
 	}{
-		{"foreign authority", "unknown authority", nil, foreign, named("b.nodes.example")},
-		{"not on the list", "no name on the list", nil, ours, named("b.other.example")},
+		{"foreign authority", "unknown authority", nil, foreign, certtest.Named("b.nodes.example")},
+		{"not on the list", "no name on the list", nil, ours, certtest.Named("b.other.example")},
 		{"another node's certificate", "not the certificate of node", func(c *certs.Config) {
 			c.Nodes = map[nodeid.ID]string{ids[1]: "b.nodes.example"}
-		}, ours, named("c.nodes.example")},
-		{"this node is refused", "peer does not let this node in", nil, ours, named("b.nodes.example")},
+		}, ours, certtest.Named("c.nodes.example")},
+		{"this node is refused", "peer does not let this node in", nil, ours, certtest.Named("b.nodes.example")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ga, _, _ := guard(t, ours, named("a.nodes.example"), c.a)
-			gb, _, _ := guard(t, c.server, c.b, func(cfg *certs.Config) {
+			ga, _, _ := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), c.a)
+			gb, _, _ := certtest.Guard(t, c.server, c.b, func(cfg *certs.Config) {
 				if c.reason == "peer does not let this node in" {
 					cfg.Allow = []string{"nobody.example"}
 				}
 			})
 			a, b := start(t, ids[0], ga), start(t, ids[1], gb)
 			a.Send(b.id, []byte("secret"), network.Stream)
-			eventually(t, "the refusal is seen", func() bool { return a.rec.count(event.NetError, c.reason) > 1 })
+			certtest.Eventually(t, "the refusal is seen", func() bool { return a.rec.Count(event.NetError, c.reason) > 1 })
 			if len(b.in) != 0 {
 				t.Error("a packet was sent nevertheless")
 			}
@@ -223,12 +223,12 @@ func TestDialRefuses(t *testing.T) {
 
 // Who has the certificate of one node cannot speak for another one.
 func TestPacketsOfOthers(t *testing.T) {
-	ours := authority(t)
-	ids := freeIDs(t, 3)
-	ga, rec, _ := guard(t, ours, named("a.nodes.example"), func(c *certs.Config) {
+	ours := certtest.For(t)
+	ids := certtest.FreeIDs(t, 3)
+	ga, rec, _ := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), func(c *certs.Config) {
 		c.Nodes = map[nodeid.ID]string{ids[1]: "b.nodes.example", ids[2]: "c.nodes.example"}
 	})
-	gb, _, _ := guard(t, ours, named("b.nodes.example"), nil)
+	gb, _, _ := certtest.Guard(t, ours, certtest.Named("b.nodes.example"), nil)
 	a, b := start(t, ids[0], ga), start(t, ids[1], gb)
 	message := func(from nodeid.ID) []byte {
 		return wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.Prepare, From: from}, true)
@@ -237,11 +237,11 @@ func TestPacketsOfOthers(t *testing.T) {
 	b.sends(t, a, string(own))
 	for id, forged := range map[nodeid.ID][]byte{ids[2]: message(ids[2]), 12345: message(12345), 0: nobodys} {
 		reason := fmt.Sprintf("a packet of node %v came from b.nodes.example", id)
-		eventually(t, "it is refused", func() bool {
+		certtest.Eventually(t, "it is refused", func() bool {
 			b.Send(a.id, forged, network.Stream) // again, since it may be lost with the last connection
-			return rec.count(event.NetRefused, reason) > 0
+			return rec.Count(event.NetRefused, reason) > 0
 		})
-		eventually(t, "the own packets go on", func() bool {
+		certtest.Eventually(t, "the own packets go on", func() bool {
 			b.Send(a.id, own, network.Stream)
 			return len(a.in) > 0
 		})

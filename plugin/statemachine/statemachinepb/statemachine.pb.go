@@ -68,6 +68,7 @@ type DescribeResponse struct {
 	Snapshots     bool                   `protobuf:"varint,3,opt,name=snapshots,proto3" json:"snapshots,omitempty"`                              // which can be sent to other nodes
 	BeforePropose bool                   `protobuf:"varint,4,opt,name=before_propose,json=beforePropose,proto3" json:"before_propose,omitempty"` //
 	Queries       bool                   `protobuf:"varint,5,opt,name=queries,proto3" json:"queries,omitempty"`                                  //
+	QueryStream   bool                   `protobuf:"varint,6,opt,name=query_stream,json=queryStream,proto3" json:"query_stream,omitempty"`       // it has Queries as well as Query; may differ from life to life
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -133,6 +134,13 @@ func (x *DescribeResponse) GetBeforePropose() bool {
 func (x *DescribeResponse) GetQueries() bool {
 	if x != nil {
 		return x.Queries
+	}
+	return false
+}
+
+func (x *DescribeResponse) GetQueryStream() bool {
+	if x != nil {
+		return x.QueryStream
 	}
 	return false
 }
@@ -1017,18 +1025,244 @@ func (x *QueryResponse) GetError() string {
 	return ""
 }
 
+// Questions are asked together.
+type Questions struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Questions     []*Question            `protobuf:"bytes,1,rep,name=questions,proto3" json:"questions,omitempty"`
+	Cancelled     []uint64               `protobuf:"varint,2,rep,packed,name=cancelled,proto3" json:"cancelled,omitempty"` // nobody waits for these any more; they may be left unanswered
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Questions) Reset() {
+	*x = Questions{}
+	mi := &file_plugin_statemachine_statemachinepb_statemachine_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Questions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Questions) ProtoMessage() {}
+
+func (x *Questions) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_statemachine_statemachinepb_statemachine_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Questions.ProtoReflect.Descriptor instead.
+func (*Questions) Descriptor() ([]byte, []int) {
+	return file_plugin_statemachine_statemachinepb_statemachine_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Questions) GetQuestions() []*Question {
+	if x != nil {
+		return x.Questions
+	}
+	return nil
+}
+
+func (x *Questions) GetCancelled() []uint64 {
+	if x != nil {
+		return x.Cancelled
+	}
+	return nil
+}
+
+type Question struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // 1, 2, 3 … in one life
+	Group         int32                  `protobuf:"varint,2,opt,name=group,proto3" json:"group,omitempty"`
+	Request       []byte                 `protobuf:"bytes,3,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Question) Reset() {
+	*x = Question{}
+	mi := &file_plugin_statemachine_statemachinepb_statemachine_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Question) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Question) ProtoMessage() {}
+
+func (x *Question) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_statemachine_statemachinepb_statemachine_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Question.ProtoReflect.Descriptor instead.
+func (*Question) Descriptor() ([]byte, []int) {
+	return file_plugin_statemachine_statemachinepb_statemachine_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Question) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Question) GetGroup() int32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *Question) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+type Answers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Answers       []*Answer              `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answers) Reset() {
+	*x = Answers{}
+	mi := &file_plugin_statemachine_statemachinepb_statemachine_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answers) ProtoMessage() {}
+
+func (x *Answers) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_statemachine_statemachinepb_statemachine_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answers.ProtoReflect.Descriptor instead.
+func (*Answers) Descriptor() ([]byte, []int) {
+	return file_plugin_statemachine_statemachinepb_statemachine_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Answers) GetAnswers() []*Answer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+type Answer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // of the question
+	Response      []byte                 `protobuf:"bytes,2,opt,name=response,proto3" json:"response,omitempty"`
+	Failed        bool                   `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	Error         string                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"` // for who asked
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answer) Reset() {
+	*x = Answer{}
+	mi := &file_plugin_statemachine_statemachinepb_statemachine_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answer) ProtoMessage() {}
+
+func (x *Answer) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_statemachine_statemachinepb_statemachine_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answer.ProtoReflect.Descriptor instead.
+func (*Answer) Descriptor() ([]byte, []int) {
+	return file_plugin_statemachine_statemachinepb_statemachine_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Answer) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Answer) GetResponse() []byte {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
+func (x *Answer) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+func (x *Answer) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_plugin_statemachine_statemachinepb_statemachine_proto protoreflect.FileDescriptor
 
 const file_plugin_statemachine_statemachinepb_statemachine_proto_rawDesc = "" +
 	"\n" +
 	"5plugin/statemachine/statemachinepb/statemachine.proto\x12\x18phxpaxos.statemachine.v1\"\x11\n" +
-	"\x0fDescribeRequest\"\xa3\x01\n" +
+	"\x0fDescribeRequest\"\xc6\x01\n" +
 	"\x10DescribeResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x05R\x02id\x12 \n" +
 	"\vcheckpoints\x18\x02 \x01(\bR\vcheckpoints\x12\x1c\n" +
 	"\tsnapshots\x18\x03 \x01(\bR\tsnapshots\x12%\n" +
 	"\x0ebefore_propose\x18\x04 \x01(\bR\rbeforePropose\x12\x18\n" +
-	"\aqueries\x18\x05 \x01(\bR\aqueries\":\n" +
+	"\aqueries\x18\x05 \x01(\bR\aqueries\x12!\n" +
+	"\fquery_stream\x18\x06 \x01(\bR\vqueryStream\":\n" +
 	"\n" +
 	"Checkpoint\x12\x10\n" +
 	"\x03any\x18\x01 \x01(\bR\x03any\x12\x1a\n" +
@@ -1084,7 +1318,21 @@ const file_plugin_statemachine_statemachinepb_statemachine_proto_rawDesc = "" +
 	"\rQueryResponse\x12\x1a\n" +
 	"\bresponse\x18\x01 \x01(\fR\bresponse\x12\x16\n" +
 	"\x06failed\x18\x02 \x01(\bR\x06failed\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error2\xe3\x06\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"k\n" +
+	"\tQuestions\x12@\n" +
+	"\tquestions\x18\x01 \x03(\v2\".phxpaxos.statemachine.v1.QuestionR\tquestions\x12\x1c\n" +
+	"\tcancelled\x18\x02 \x03(\x04R\tcancelled\"R\n" +
+	"\bQuestion\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\x05R\x05group\x12\x18\n" +
+	"\arequest\x18\x03 \x01(\fR\arequest\"E\n" +
+	"\aAnswers\x12:\n" +
+	"\aanswers\x18\x01 \x03(\v2 .phxpaxos.statemachine.v1.AnswerR\aanswers\"j\n" +
+	"\x06Answer\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x1a\n" +
+	"\bresponse\x18\x02 \x01(\fR\bresponse\x12\x16\n" +
+	"\x06failed\x18\x03 \x01(\bR\x06failed\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error2\xba\a\n" +
 	"\fStateMachine\x12a\n" +
 	"\bDescribe\x12).phxpaxos.statemachine.v1.DescribeRequest\x1a*.phxpaxos.statemachine.v1.DescribeResponse\x12j\n" +
 	"\vCheckpoints\x12,.phxpaxos.statemachine.v1.CheckpointsRequest\x1a-.phxpaxos.statemachine.v1.CheckpointsResponse\x12b\n" +
@@ -1093,7 +1341,8 @@ const file_plugin_statemachine_statemachinepb_statemachine_proto_rawDesc = "" +
 	"\fTakeSnapshot\x12-.phxpaxos.statemachine.v1.TakeSnapshotRequest\x1a..phxpaxos.statemachine.v1.TakeSnapshotResponse\x12v\n" +
 	"\x0fReleaseSnapshot\x120.phxpaxos.statemachine.v1.ReleaseSnapshotRequest\x1a1.phxpaxos.statemachine.v1.ReleaseSnapshotResponse\x12m\n" +
 	"\fLoadSnapshot\x12-.phxpaxos.statemachine.v1.LoadSnapshotRequest\x1a..phxpaxos.statemachine.v1.LoadSnapshotResponse\x12X\n" +
-	"\x05Query\x12&.phxpaxos.statemachine.v1.QueryRequest\x1a'.phxpaxos.statemachine.v1.QueryResponseBDZBgithub.com/phxpaxos/phxpaxos-go/plugin/statemachine/statemachinepbb\x06proto3"
+	"\x05Query\x12&.phxpaxos.statemachine.v1.QueryRequest\x1a'.phxpaxos.statemachine.v1.QueryResponse\x12U\n" +
+	"\aQueries\x12#.phxpaxos.statemachine.v1.Questions\x1a!.phxpaxos.statemachine.v1.Answers(\x010\x01BDZBgithub.com/phxpaxos/phxpaxos-go/plugin/statemachine/statemachinepbb\x06proto3"
 
 var (
 	file_plugin_statemachine_statemachinepb_statemachine_proto_rawDescOnce sync.Once
@@ -1107,7 +1356,7 @@ func file_plugin_statemachine_statemachinepb_statemachine_proto_rawDescGZIP() []
 	return file_plugin_statemachine_statemachinepb_statemachine_proto_rawDescData
 }
 
-var file_plugin_statemachine_statemachinepb_statemachine_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_plugin_statemachine_statemachinepb_statemachine_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_plugin_statemachine_statemachinepb_statemachine_proto_goTypes = []any{
 	(*DescribeRequest)(nil),         // 0: phxpaxos.statemachine.v1.DescribeRequest
 	(*DescribeResponse)(nil),        // 1: phxpaxos.statemachine.v1.DescribeResponse
@@ -1127,32 +1376,40 @@ var file_plugin_statemachine_statemachinepb_statemachine_proto_goTypes = []any{
 	(*LoadSnapshotResponse)(nil),    // 15: phxpaxos.statemachine.v1.LoadSnapshotResponse
 	(*QueryRequest)(nil),            // 16: phxpaxos.statemachine.v1.QueryRequest
 	(*QueryResponse)(nil),           // 17: phxpaxos.statemachine.v1.QueryResponse
+	(*Questions)(nil),               // 18: phxpaxos.statemachine.v1.Questions
+	(*Question)(nil),                // 19: phxpaxos.statemachine.v1.Question
+	(*Answers)(nil),                 // 20: phxpaxos.statemachine.v1.Answers
+	(*Answer)(nil),                  // 21: phxpaxos.statemachine.v1.Answer
 }
 var file_plugin_statemachine_statemachinepb_statemachine_proto_depIdxs = []int32{
 	2,  // 0: phxpaxos.statemachine.v1.CheckpointsResponse.checkpoints:type_name -> phxpaxos.statemachine.v1.Checkpoint
 	6,  // 1: phxpaxos.statemachine.v1.ExecuteRequest.entries:type_name -> phxpaxos.statemachine.v1.Entry
 	2,  // 2: phxpaxos.statemachine.v1.ExecuteResponse.checkpoint:type_name -> phxpaxos.statemachine.v1.Checkpoint
-	0,  // 3: phxpaxos.statemachine.v1.StateMachine.Describe:input_type -> phxpaxos.statemachine.v1.DescribeRequest
-	3,  // 4: phxpaxos.statemachine.v1.StateMachine.Checkpoints:input_type -> phxpaxos.statemachine.v1.CheckpointsRequest
-	5,  // 5: phxpaxos.statemachine.v1.StateMachine.Execute:input_type -> phxpaxos.statemachine.v1.ExecuteRequest
-	8,  // 6: phxpaxos.statemachine.v1.StateMachine.BeforePropose:input_type -> phxpaxos.statemachine.v1.BeforeProposeRequest
-	10, // 7: phxpaxos.statemachine.v1.StateMachine.TakeSnapshot:input_type -> phxpaxos.statemachine.v1.TakeSnapshotRequest
-	12, // 8: phxpaxos.statemachine.v1.StateMachine.ReleaseSnapshot:input_type -> phxpaxos.statemachine.v1.ReleaseSnapshotRequest
-	14, // 9: phxpaxos.statemachine.v1.StateMachine.LoadSnapshot:input_type -> phxpaxos.statemachine.v1.LoadSnapshotRequest
-	16, // 10: phxpaxos.statemachine.v1.StateMachine.Query:input_type -> phxpaxos.statemachine.v1.QueryRequest
-	1,  // 11: phxpaxos.statemachine.v1.StateMachine.Describe:output_type -> phxpaxos.statemachine.v1.DescribeResponse
-	4,  // 12: phxpaxos.statemachine.v1.StateMachine.Checkpoints:output_type -> phxpaxos.statemachine.v1.CheckpointsResponse
-	7,  // 13: phxpaxos.statemachine.v1.StateMachine.Execute:output_type -> phxpaxos.statemachine.v1.ExecuteResponse
-	9,  // 14: phxpaxos.statemachine.v1.StateMachine.BeforePropose:output_type -> phxpaxos.statemachine.v1.BeforeProposeResponse
-	11, // 15: phxpaxos.statemachine.v1.StateMachine.TakeSnapshot:output_type -> phxpaxos.statemachine.v1.TakeSnapshotResponse
-	13, // 16: phxpaxos.statemachine.v1.StateMachine.ReleaseSnapshot:output_type -> phxpaxos.statemachine.v1.ReleaseSnapshotResponse
-	15, // 17: phxpaxos.statemachine.v1.StateMachine.LoadSnapshot:output_type -> phxpaxos.statemachine.v1.LoadSnapshotResponse
-	17, // 18: phxpaxos.statemachine.v1.StateMachine.Query:output_type -> phxpaxos.statemachine.v1.QueryResponse
-	11, // [11:19] is the sub-list for method output_type
-	3,  // [3:11] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	19, // 3: phxpaxos.statemachine.v1.Questions.questions:type_name -> phxpaxos.statemachine.v1.Question
+	21, // 4: phxpaxos.statemachine.v1.Answers.answers:type_name -> phxpaxos.statemachine.v1.Answer
+	0,  // 5: phxpaxos.statemachine.v1.StateMachine.Describe:input_type -> phxpaxos.statemachine.v1.DescribeRequest
+	3,  // 6: phxpaxos.statemachine.v1.StateMachine.Checkpoints:input_type -> phxpaxos.statemachine.v1.CheckpointsRequest
+	5,  // 7: phxpaxos.statemachine.v1.StateMachine.Execute:input_type -> phxpaxos.statemachine.v1.ExecuteRequest
+	8,  // 8: phxpaxos.statemachine.v1.StateMachine.BeforePropose:input_type -> phxpaxos.statemachine.v1.BeforeProposeRequest
+	10, // 9: phxpaxos.statemachine.v1.StateMachine.TakeSnapshot:input_type -> phxpaxos.statemachine.v1.TakeSnapshotRequest
+	12, // 10: phxpaxos.statemachine.v1.StateMachine.ReleaseSnapshot:input_type -> phxpaxos.statemachine.v1.ReleaseSnapshotRequest
+	14, // 11: phxpaxos.statemachine.v1.StateMachine.LoadSnapshot:input_type -> phxpaxos.statemachine.v1.LoadSnapshotRequest
+	16, // 12: phxpaxos.statemachine.v1.StateMachine.Query:input_type -> phxpaxos.statemachine.v1.QueryRequest
+	18, // 13: phxpaxos.statemachine.v1.StateMachine.Queries:input_type -> phxpaxos.statemachine.v1.Questions
+	1,  // 14: phxpaxos.statemachine.v1.StateMachine.Describe:output_type -> phxpaxos.statemachine.v1.DescribeResponse
+	4,  // 15: phxpaxos.statemachine.v1.StateMachine.Checkpoints:output_type -> phxpaxos.statemachine.v1.CheckpointsResponse
+	7,  // 16: phxpaxos.statemachine.v1.StateMachine.Execute:output_type -> phxpaxos.statemachine.v1.ExecuteResponse
+	9,  // 17: phxpaxos.statemachine.v1.StateMachine.BeforePropose:output_type -> phxpaxos.statemachine.v1.BeforeProposeResponse
+	11, // 18: phxpaxos.statemachine.v1.StateMachine.TakeSnapshot:output_type -> phxpaxos.statemachine.v1.TakeSnapshotResponse
+	13, // 19: phxpaxos.statemachine.v1.StateMachine.ReleaseSnapshot:output_type -> phxpaxos.statemachine.v1.ReleaseSnapshotResponse
+	15, // 20: phxpaxos.statemachine.v1.StateMachine.LoadSnapshot:output_type -> phxpaxos.statemachine.v1.LoadSnapshotResponse
+	17, // 21: phxpaxos.statemachine.v1.StateMachine.Query:output_type -> phxpaxos.statemachine.v1.QueryResponse
+	20, // 22: phxpaxos.statemachine.v1.StateMachine.Queries:output_type -> phxpaxos.statemachine.v1.Answers
+	14, // [14:23] is the sub-list for method output_type
+	5,  // [5:14] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_plugin_statemachine_statemachinepb_statemachine_proto_init() }
@@ -1166,7 +1423,7 @@ func file_plugin_statemachine_statemachinepb_statemachine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_statemachine_statemachinepb_statemachine_proto_rawDesc), len(file_plugin_statemachine_statemachinepb_statemachine_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

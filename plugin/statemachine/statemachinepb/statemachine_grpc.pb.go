@@ -31,6 +31,7 @@ const (
 	StateMachine_ReleaseSnapshot_FullMethodName = "/phxpaxos.statemachine.v1.StateMachine/ReleaseSnapshot"
 	StateMachine_LoadSnapshot_FullMethodName    = "/phxpaxos.statemachine.v1.StateMachine/LoadSnapshot"
 	StateMachine_Query_FullMethodName           = "/phxpaxos.statemachine.v1.StateMachine/Query"
+	StateMachine_Queries_FullMethodName         = "/phxpaxos.statemachine.v1.StateMachine/Queries"
 )
 
 // StateMachineClient is the client API for StateMachine service.
@@ -66,6 +67,11 @@ type StateMachineClient interface {
 	LoadSnapshot(ctx context.Context, in *LoadSnapshotRequest, opts ...grpc.CallOption) (*LoadSnapshotResponse, error)
 	// Query reads the state. Called only if Describe said queries.
 	Query(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*QueryResponse, error)
+	// Queries is Query for many callers at once. There is one stream for the
+	// whole life; a message holds all questions that wait. Each is answered once,
+	// in any order, and a slow one must not hold up the others. The host opens it
+	// only if Describe said query_stream, and then does not call Query.
+	Queries(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Questions, Answers], error)
 }
 
 type stateMachineClient struct {
@@ -159,6 +165,19 @@ func (c *stateMachineClient) Query(ctx context.Context, in *QueryRequest, opts .
 	return out, nil
 }
 
+func (c *stateMachineClient) Queries(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Questions, Answers], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &StateMachine_ServiceDesc.Streams[1], StateMachine_Queries_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[Questions, Answers]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type StateMachine_QueriesClient = grpc.BidiStreamingClient[Questions, Answers]
+
 // StateMachineServer is the server API for StateMachine service.
 // All implementations must embed UnimplementedStateMachineServer
 // for forward compatibility.
@@ -192,6 +211,11 @@ type StateMachineServer interface {
 	LoadSnapshot(context.Context, *LoadSnapshotRequest) (*LoadSnapshotResponse, error)
 	// Query reads the state. Called only if Describe said queries.
 	Query(context.Context, *QueryRequest) (*QueryResponse, error)
+	// Queries is Query for many callers at once. There is one stream for the
+	// whole life; a message holds all questions that wait. Each is answered once,
+	// in any order, and a slow one must not hold up the others. The host opens it
+	// only if Describe said query_stream, and then does not call Query.
+	Queries(grpc.BidiStreamingServer[Questions, Answers]) error
 	mustEmbedUnimplementedStateMachineServer()
 }
 
@@ -225,6 +249,9 @@ func (UnimplementedStateMachineServer) LoadSnapshot(context.Context, *LoadSnapsh
 }
 func (UnimplementedStateMachineServer) Query(context.Context, *QueryRequest) (*QueryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Query not implemented")
+}
+func (UnimplementedStateMachineServer) Queries(grpc.BidiStreamingServer[Questions, Answers]) error {
+	return status.Error(codes.Unimplemented, "method Queries not implemented")
 }
 func (UnimplementedStateMachineServer) mustEmbedUnimplementedStateMachineServer() {}
 func (UnimplementedStateMachineServer) testEmbeddedByValue()                      {}
@@ -380,6 +407,13 @@ func _StateMachine_Query_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StateMachine_Queries_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(StateMachineServer).Queries(&grpc.GenericServerStream[Questions, Answers]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type StateMachine_QueriesServer = grpc.BidiStreamingServer[Questions, Answers]
+
 // StateMachine_ServiceDesc is the grpc.ServiceDesc for StateMachine service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -420,6 +454,12 @@ var StateMachine_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Execute",
 			Handler:       _StateMachine_Execute_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Queries",
+			Handler:       _StateMachine_Queries_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
 		},
