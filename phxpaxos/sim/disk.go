@@ -17,6 +17,7 @@ type disk struct {
 	flying  []storage.Put
 	flySeqs []uint64
 	busy    bool
+	written bool          // flying is on the disk, and its groups are being told
 	slow    time.Duration // a fault's extra
 	stalled time.Duration // no write that begins now ends before
 }
@@ -38,7 +39,7 @@ func (d *disk) begin() {
 	w := d.n.w
 	d.waiting, d.flying = d.flying[:0], d.waiting
 	d.seqs, d.flySeqs = d.flySeqs[:0], d.seqs
-	d.busy = true
+	d.busy, d.written = true, false
 	took := w.plan.disk.writeMin
 	if mean := w.plan.disk.writeMean; mean > 0 && w.script == nil {
 		took += time.Duration(w.randDisk.Int64N(2 * int64(mean)))
@@ -58,6 +59,7 @@ func (d *disk) done() {
 	n.w.stats.Writes++
 	n.w.stats.Records += uint64(len(d.flying))
 	err := n.log.Write(d.flying)
+	d.written = true
 	for g := range n.members {
 		count, seq := d.of(g)
 		if count == 0 {
@@ -111,7 +113,7 @@ func (d *disk) failed(group int, err error) {
 // crash decides how much of the write under way still happened.
 func (d *disk) crash() {
 	r := d.n.w.randDisk
-	if !d.busy || d.n.log == nil {
+	if !d.busy || d.written || d.n.log == nil {
 		return
 	}
 	switch r.IntN(3) {
