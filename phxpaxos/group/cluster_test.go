@@ -11,6 +11,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
 
 func withMembers(cfg *Config) { cfg.UseMembers = true }
@@ -362,6 +363,41 @@ func TestAnswersToAFormerLifeDoNotCount(t *testing.T) {
 	c.await(r, "read")
 	if r.Err != nil || r.Instance < 2 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A node that cannot use the log ends its reads also where the answers take
+// longer than it waits for them (simulator: seed 6268 of members worlds with 5
+// nodes).
+func TestReadWithSlowAnswers(t *testing.T) {
+	c := newCluster(t, 3, withMembers)
+	c.await(c.propose(0, "a"), "a")
+	reader := c.add(11114, slices.Clone(c.nodes[0].g.Members())) // no member
+	type late struct {
+		p  packet
+		at time.Duration
+	}
+	var slow []late
+	c.drop = func(p packet) bool {
+		open, err := wire.Open(p.data)
+		var m paxos.Message
+		if err != nil || open.Message(&m) != nil || m.Kind != paxos.ReadReply {
+			return false
+		}
+		slow = append(slow, late{p, c.now + 2*readPatience})
+		return true
+	}
+	tk := &Ticket{}
+	reader.g.Read(tk)
+	for end := c.now + 5*time.Second; c.now < end && !slices.Contains(reader.done, tk); {
+		c.pass(10 * time.Millisecond)
+		for len(slow) > 0 && slow[0].at <= c.now {
+			reader.g.Receive(slow[0].p.data)
+			slow = slow[1:]
+		}
+	}
+	if !slices.Contains(reader.done, tk) || tk.Err != nil {
+		t.Errorf("the read has not ended: %+v", tk)
 	}
 }
 

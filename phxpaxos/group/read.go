@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	readPatience = 60 * time.Millisecond  // for the answers of a round, then the log is used
+	readPatience = 60 * time.Millisecond  // for the answers of a round, then the log is used, or it is asked again
+	readRepeat   = time.Second            // most patience with a round that is asked again
 	readDrive    = 100 * time.Millisecond // for an undecided instance, then this node drives it
 	readLogOnly  = 5 * time.Second        // how long not to ask again where too few answered
 	nonceBytes   = 12                     // makes an empty value this node's own
@@ -55,6 +56,7 @@ type readRound struct {
 	point   uint64 // everything below has to be executed
 	members uint64 // version of the membership that is asked
 	until   time.Duration
+	wait    time.Duration // from the last question to until
 }
 
 type readPoint struct {
@@ -105,17 +107,30 @@ func (r *reads) flush(g *Group) {
 	}
 	r.number++
 	r.round = readRound{active: true, tickets: tickets, heard: r.round.heard[:0],
-		members: g.system.known().Version, until: g.now + readPatience}
+		members: g.system.known().Version, until: g.now + readPatience, wait: readPatience}
 	// Members that were only heard of may be as far behind as this node.
 	r.round.point = r.round.members + 1 // no version is 0
 	if g.system.peers.Contains(g.cfg.Me) && !g.newcomer.waits(g) {
 		r.answer(g, g.cfg.Me, g.readPoint())
 	}
 	if r.round.active {
-		g.send(&paxos.Message{Kind: paxos.ReadAsk, Instance: g.core.Instance(), Ballot: paxos.Ballot{Number: r.number}})
+		r.ask(g)
 	}
 	r.finish(g)
 	r.rearm()
+}
+
+func (r *reads) ask(g *Group) {
+	g.send(&paxos.Message{Kind: paxos.ReadAsk, Instance: g.core.Instance(), Ballot: paxos.Ballot{Number: r.number}})
+}
+
+// repeat asks once more, and counts the answers to every question of the round:
+// all who wait for it had come before the first. A new round would never end
+// where the answers take longer than its time.
+func (r *reads) repeat(g *Group) {
+	r.round.wait = min(2*r.round.wait, readRepeat)
+	r.round.until = g.now + r.round.wait
+	r.ask(g)
 }
 
 // readPoint is what this node answers as a member.
@@ -199,15 +214,14 @@ func (r *reads) tick(g *Group) {
 	if r.deadline == 0 || g.now < r.deadline || g.err != nil {
 		return
 	}
-	if r.round.active && g.now >= r.round.until {
+	switch late := r.round.active && g.now >= r.round.until; {
+	case late && r.mayPropose(g):
 		tickets := r.round.tickets
 		r.round.active, r.round.tickets = false, nil
-		if r.mayPropose(g) {
-			r.logUntil = g.now + readLogOnly
-			r.throughLog(g, tickets)
-		} else {
-			r.waiting = append(tickets, r.waiting...)
-		}
+		r.logUntil = g.now + readLogOnly
+		r.throughLog(g, tickets)
+	case late:
+		r.repeat(g)
 	}
 	for i := range r.settled {
 		if s := &r.settled[i]; g.now >= s.driveAt {
