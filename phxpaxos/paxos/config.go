@@ -35,6 +35,7 @@ type Timing struct {
 	PrepareFirst, PrepareMax time.Duration // a prepare round's patience, doubled each time
 	AcceptFirst, AcceptMax   time.Duration // an accept round's patience
 	RetryMin, RetrySpan      time.Duration // pause after a lost round: RetryMin + rand(RetrySpan)
+	RetryMost                time.Duration // what the span grows to while rounds for one value are lost
 	AskMin, AskSpan          time.Duration // period of asking for what was missed
 	AskSoon                  time.Duration // pause between two asks caused by messages from ahead
 	AckEvery                 uint64        // acknowledge every so many learned instances
@@ -47,7 +48,7 @@ func TimingFor(large, follower bool) Timing {
 	t := Timing{
 		PrepareFirst: 2000 * ms, PrepareMax: 8000 * ms,
 		AcceptFirst: 1000 * ms, AcceptMax: 8000 * ms,
-		RetryMin: 10 * ms, RetrySpan: 30 * ms,
+		RetryMin: 10 * ms, RetrySpan: 30 * ms, RetryMost: 1000 * ms,
 		AskMin: 2500 * ms, AskSpan: 500 * ms, AskSoon: 100 * ms,
 		AckEvery: 4,
 	}

@@ -218,6 +218,7 @@ func (f *freezer) proposer(p *proposer) {
 	if f.thaw {
 		p.tally.start(p.c.members)
 		p.prepareWait, p.acceptWait = p.c.cfg.Timing.PrepareFirst, p.c.cfg.Timing.AcceptFirst
+		p.retrySpan = p.c.cfg.Timing.RetrySpan
 		kind := timerAccept
 		if p.preparing {
 			kind = timerPrepare

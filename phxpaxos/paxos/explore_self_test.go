@@ -31,7 +31,7 @@ var exploreFields = []struct {
 		"c": fixed, "number": kept, "used": kept, "saved": "kept, counted from durable", "canSkip": kept, "rejected": kept, "other": kept,
 		"value": kept, "hasValue": kept, "mine": kept, "offered": kept, "highest": "kept while preparing, prepare clears it",
 		"preparing": kept, "accepting": kept, "tally": "kept in a round, a round clears it",
-		"timer": "armed exactly in a round", "prepareWait": noTime, "acceptWait": noTime,
+		"timer": "armed exactly in a round", "prepareWait": noTime, "acceptWait": noTime, "retrySpan": noTime,
 		"roundSince": noTime, "proposingSince": noTime, "closed": kept,
 	}},
 	{learner{}, map[string]string{

@@ -27,6 +27,7 @@ type proposer struct {
 	tally                      tally
 	timer                      uint64 // armed for the round, 0 if none
 	prepareWait, acceptWait    time.Duration
+	retrySpan                  time.Duration // of the pause after the next lost round
 	roundSince, proposingSince time.Duration
 
 	closed bool // the own accept round decided the instance
@@ -42,6 +43,7 @@ func (p *proposer) newValue(v []byte) {
 		p.value, p.hasValue, p.offered = v, true, false
 	}
 	p.prepareWait, p.acceptWait = p.c.cfg.Timing.PrepareFirst, p.c.cfg.Timing.AcceptFirst
+	p.retrySpan = p.c.cfg.Timing.RetrySpan
 	p.proposingSince = p.c.now
 	if p.canSkip && !p.rejected {
 		p.c.observe(event.Event{Kind: event.ProposeSkipPrepare, Instance: p.c.instance})
@@ -194,11 +196,14 @@ func (p *proposer) arm(kind int, wait *time.Duration, most time.Duration) {
 }
 
 // retrySoon begins again after a short random pause, so that two proposers
-// that keep overtaking each other fall out of step.
+// that keep overtaking each other fall out of step. The first pause is the
+// original's. It is shorter than a round between distant nodes, where several
+// proposers would overtake each other for minutes, so it grows.
 func (p *proposer) retrySoon(kind int) {
 	p.disarm()
 	t := p.c.cfg.Timing
-	pause := t.RetryMin + time.Duration(p.c.cfg.Rand.IntN(int(t.RetrySpan/time.Millisecond)))*time.Millisecond
+	pause := t.RetryMin + time.Duration(p.c.cfg.Rand.IntN(int(p.retrySpan/time.Millisecond)))*time.Millisecond
+	p.retrySpan = min(2*p.retrySpan, max(t.RetryMost, t.RetrySpan))
 	p.timer = p.c.timers.Add(p.c.now+pause, kind)
 }
 
