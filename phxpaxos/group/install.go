@@ -115,6 +115,7 @@ func (g *Group) loadPart(p *Part) error {
 // skipTo goes on behind a checkpoint.
 func (g *Group) skipTo(next uint64, jump *wire.SystemVariables) {
 	g.queue.overtaken(g)
+	g.master.loggedKnown = false // elections are jumped over
 	if jump != nil {
 		g.system.jump(g, *jump, next)
 	}

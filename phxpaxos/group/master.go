@@ -14,6 +14,12 @@ import (
 type master struct {
 	v     wire.MasterVariables
 	until time.Duration // the lease runs until then, as counted here; 0 if there is none
+
+	// A teacher may tell of an election that is not executed here yet. Then
+	// logged is the version of the last one before, if that is known, from
+	// which this node can tell how those between ended.
+	logged      uint64
+	loggedKnown bool
 }
 
 // operatorComplete is the only operation there is.
@@ -57,17 +63,28 @@ func (m *master) execute(g *Group, instance uint64, body []byte, bid *Ticket) (o
 		m.v.Version = op.LastVersion
 	}
 	if m.v.Version != wire.NoVersion && instance <= m.v.Version {
-		// A teacher told of this election, or of a later one, before.
-		if instance == m.v.Version && op.Node == m.v.Master {
-			return nil, nil
-		}
-		return ErrMasterChanged, nil
+		return m.told(instance, &op), nil
 	}
 	if op.Version != m.v.Version {
 		return ErrMasterChanged, nil
 	}
 	v := wire.MasterVariables{Master: op.Node, Version: instance, LeaseMillis: uint32(max(op.TimeoutMillis, 0))}
 	return nil, m.adopt(g, v, bid)
+}
+
+// told is how an election ended that a teacher told of before, or of a later one.
+func (m *master) told(instance uint64, op *wire.MasterOperator) error {
+	if instance == m.v.Version && op.Node == m.v.Master {
+		return nil
+	}
+	if m.loggedKnown && op.HasLastVersion && op.LastVersion != 0 {
+		m.logged = op.LastVersion // the repair above
+	}
+	if !m.loggedKnown || op.Version != m.logged {
+		return ErrMasterChanged
+	}
+	m.logged = instance
+	return nil
 }
 
 // update takes a teacher's variables if they are newer than the own ones.
@@ -78,6 +95,9 @@ func (m *master) update(g *Group, data []byte) error {
 	}
 	if m.v.Version != wire.NoVersion && v.Version <= m.v.Version {
 		return nil
+	}
+	if at := g.core.Instance(); m.v.Version == wire.NoVersion || m.v.Version < at {
+		m.logged, m.loggedKnown = m.v.Version, true // every one below is executed
 	}
 	return m.adopt(g, v, nil)
 }

@@ -67,12 +67,13 @@ const pointUnknown = 1 << 62
 // At instance 0 it takes part like any other, as long as nobody has been heard
 // of who is beyond it: something is decided there only if a quorum is at
 // instance 0, and then the cluster is new. So a new cluster waits for nothing,
-// also with members that do not answer. The caution ends when a quorum with
-// this node says that it is at instance 0 and nobody says otherwise, or when
-// instance 0 was decided with this node's vote.
+// also with members that do not answer. The caution ends when n-q+1 others say
+// that they are at instance 0 and nobody says otherwise, or when instance 0 was
+// decided with this node's vote or by its own round.
 //
 // Hence what an operator must not do: wipe a node as long as so many others
-// have not yet learned instance 0, or packets of that time can be under way;
+// have not yet learned instance 0 (for good: a loss of power may take back what
+// was learned in the last half minute), or packets of that time can be under way;
 // wipe a second one before the first votes again; or make such a node the only
 // member. Original proposers
 // keep ballots in ways that nothing guards against (H1, H2); of these a ballot
@@ -129,9 +130,14 @@ func (n *newcomer) waits(g *Group) bool {
 }
 
 // proposes reports whether this node may begin a round. Where the members are
-// in the log, those of instance 0 may not be the ones it was started with.
+// in the log, those of instance 0 may not be the ones it was started with, so
+// a quorum has to be there.
 func (n *newcomer) proposes(g *Group) bool {
-	return !n.waits(g) && !(n.active && g.cfg.UseMembers)
+	if n.waits(g) || !n.active || !g.cfg.UseMembers {
+		return !n.waits(g)
+	}
+	_, zeros, _ := n.counts(g)
+	return zeros+1 >= g.core.Members().Quorum()
 }
 
 // saving is called before a record of this node goes to the disk: from then
@@ -324,7 +330,7 @@ func (n *newcomer) judge(g *Group) {
 	}
 	g.core.Abstain(n.waits(g) && !(known && even && enough(members, count) && at+1 >= bound))
 	switch {
-	case at == 1 && !n.history && g.core.LastBallot().Node == g.cfg.Me, at > 0 && n.took, at == 0 && zeros == count && zeros+1 >= members.Quorum(), len(members) == 1 && len(n.others(g)) == 0:
+	case at == 1 && !n.history && g.core.LastBallot().Node == g.cfg.Me, at > 0 && n.took, at == 0 && zeros == count && enough(members, count), len(members) == 1 && len(n.others(g)) == 0:
 		n.ends(g) // the cluster is new: decided by an own round, or with the own vote, or as others say; or there is nobody else
 	case n.free != 0 && at >= n.free+late:
 		n.safe(g)

@@ -110,7 +110,7 @@ func (r *reads) flush(g *Group) {
 		members: g.system.known().Version, until: g.now + readPatience, wait: readPatience}
 	// Members that were only heard of may be as far behind as this node.
 	r.round.point = r.round.members + 1 // no version is 0
-	if g.system.peers.Contains(g.cfg.Me) && !g.newcomer.waits(g) {
+	if g.system.peers.Contains(g.cfg.Me) && !g.newcomer.active {
 		r.answer(g, g.cfg.Me, g.readPoint())
 	}
 	if r.round.active {
@@ -144,7 +144,7 @@ func (g *Group) readPoint() uint64 {
 // onReadAsk answers for this member. A vote that is not on disk yet counts,
 // too: that only makes the reader wait for more.
 func (g *Group) onReadAsk(m *paxos.Message) {
-	if !g.isPeer(g.cfg.Me) || g.newcomer.waits(g) {
+	if !g.isPeer(g.cfg.Me) || g.newcomer.active {
 		return // what this node has forgotten it cannot answer for
 	}
 	g.send(&paxos.Message{Kind: paxos.ReadReply, To: m.From, Instance: g.core.Instance(),

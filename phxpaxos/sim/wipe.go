@@ -38,10 +38,11 @@ func (w *World) wipe(n *node, back time.Duration) {
 const young = lateMax + 3*time.Second
 
 // spares reports whether a group can do without what a node knows: no packet of
-// the time when the cluster was new is under way, all other nodes are whole, vote, and have learned something, and another of the present
-// members knows that they are, and no change of them is under way. (Where one
-// alone decides that others take its place, nobody else may know what it
-// decided before.)
+// the time when the cluster was new is under way, all other nodes are whole,
+// vote, and have learned something for good, and another of the present members
+// knows that they are, and no change of them is under way. (Where one alone
+// decides that others take its place, nobody else may know what it decided
+// before.)
 func (w *World) spares(n *node, g int) bool {
 	model := w.checks[g].model
 	if model.changes > model.next || w.now < w.checks[g].votes.born+young {
@@ -54,7 +55,7 @@ func (w *World) spares(n *node, g int) bool {
 			continue
 		}
 		m := o.members[g]
-		if o.state != up || m.newcomer || !m.g.Votes() || m.g.Readable() == 0 {
+		if o.state != up || m.newcomer || !m.g.Votes() || m.g.Readable() == 0 || w.checks[g].disk[o.index].top == 0 {
 			return false
 		}
 		known = known || last.members.has(o.index) && m.g.Instance() >= last.from
