@@ -372,6 +372,9 @@ func (m *member) timer(at time.Duration) {
 // settle lets the group hand out what the last input caused, at once or a
 // moment later together with what further inputs cause.
 func (m *member) settle() {
+	if m.g == nil {
+		return // a digest reaches other groups as well, and one of them has ended the node
+	}
 	w := m.n.w
 	m.watchMaster()
 	if w.plan.jitter > 0 && w.script == nil {
