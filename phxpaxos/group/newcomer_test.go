@@ -154,6 +154,26 @@ func TestWipedNodeDoesNotAnswerItself(t *testing.T) {
 	}
 }
 
+// A round of reads may begin while this node cannot answer, and needs its answer
+// when it can (seed 30938 of checkpoints worlds with 2 nodes and 2 groups).
+func TestReaderAnswersItselfOnceItMay(t *testing.T) {
+	c := newCluster(t, 2, func(cfg *Config) { cfg.Fence = true })
+	n := c.nodes[1]
+	n.g.master.v.Master, n.g.master.until = c.nodes[0].id, 1<<62      // whose lease keeps this node from using the log
+	n.g.newcomer = newcomer{active: true, at: 1 << 62, save: 1 << 62} // for ever
+	read := &Ticket{}
+	n.g.Read(read)
+	c.pass(time.Second)
+	if slices.Contains(n.done, read) {
+		t.Fatal("one answer of two was enough")
+	}
+	n.g.newcomer = newcomer{}
+	c.pass(2 * time.Second)
+	if !slices.Contains(n.done, read) || read.Err != nil {
+		t.Errorf("the read has not ended: %+v", read)
+	}
+}
+
 // Original nodes do not answer the question how far they are. Where they say
 // that they are at instance 0, the cluster is new and nothing has to be waited
 // for.

@@ -110,18 +110,19 @@ func (r *reads) flush(g *Group) {
 		members: g.system.known().Version, until: g.now + readPatience, wait: readPatience}
 	// Members that were only heard of may be as far behind as this node.
 	r.round.point = r.round.members + 1 // no version is 0
-	if g.system.peers.Contains(g.cfg.Me) && !g.newcomer.active {
-		r.answer(g, g.cfg.Me, g.readPoint())
-	}
-	if r.round.active {
-		r.ask(g)
-	}
+	r.ask(g)
 	r.finish(g)
 	r.rearm()
 }
 
+// ask asks this member, and the others unless that is enough.
 func (r *reads) ask(g *Group) {
-	g.send(&paxos.Message{Kind: paxos.ReadAsk, Instance: g.core.Instance(), Ballot: paxos.Ballot{Number: r.number}})
+	if g.system.peers.Contains(g.cfg.Me) && !g.newcomer.active {
+		r.answer(g, g.cfg.Me, g.readPoint())
+	}
+	if r.round.active {
+		g.send(&paxos.Message{Kind: paxos.ReadAsk, Instance: g.core.Instance(), Ballot: paxos.Ballot{Number: r.number}})
+	}
 }
 
 // repeat asks once more, and counts the answers to every question of the round:
