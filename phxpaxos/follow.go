@@ -19,8 +19,8 @@ const (
 	Joining    = group.Joining    // it began without a log, has caught up, and does not vote yet
 )
 
-// Progress returns how far a group is. The directory of a node may be wiped
-// only while all other members are at Level. It is as of its last activity. An error
+// Progress returns how far a group is, as of its last activity. The directory of
+// a node may be wiped only while all other members are at Level. An error
 // matches ErrGroup, or says why the group has stopped. It does not block.
 func (n *Node) Progress(groupIndex int) (Progress, error) {
 	l, err := n.loop(groupIndex)

@@ -96,7 +96,7 @@ func (m *master) update(g *Group, data []byte) error {
 	if m.v.Version != wire.NoVersion && v.Version <= m.v.Version {
 		return nil
 	}
-	if at := g.core.Instance(); m.v.Version == wire.NoVersion || m.v.Version < at {
+	if m.v.Version == wire.NoVersion || m.v.Version < g.core.Instance() {
 		m.logged, m.loggedKnown = m.v.Version, true // every one below is executed
 	}
 	return m.adopt(g, v, nil)

@@ -59,10 +59,10 @@ const pointUnknown = 1 << 62
 // them forgets decides nothing: there this node votes, and still proposes
 // nothing, at instances at which no other has forgotten anything. Let D be one
 // that had forgotten, and F the first instance at which that does not matter,
-// T+2 or V+1 of D. By then D votes at F+1 or above, which is one more than an odd n
-// asks for, so F is decided, and of n-q+1 answers one is above F. So
-// this node votes from T-1 on, which is F or above. (Below, a packet of D's
-// former life might find a second quorum.)
+// T+2 or V+1 of D. D's caution ends at F+1, one later than with an odd n, so F
+// is decided then, and of n-q+1 answers one is above F. So this node votes from
+// T-1 on, which is F or above. (Below, a packet of D's former life might find a
+// second quorum.)
 //
 // At instance 0 it takes part like any other, as long as nobody has been heard
 // of who is beyond it: something is decided there only if a quorum is at
@@ -73,12 +73,11 @@ const pointUnknown = 1 << 62
 //
 // Hence what an operator must not do: wipe a node as long as so many others
 // have not yet learned instance 0 (for good: a loss of power may take back what
-// was learned in the last half minute), or packets of that time can be under way;
-// wipe a second one before the first votes again; or make such a node the only
-// member. Original proposers
-// keep ballots in ways that nothing guards against (H1, H2); of these a ballot
-// that is seen while this node does not vote is promised, which leaves those that are not
-// seen for so long.
+// was learned in the last half minute), or packets of that time can be under
+// way; wipe a second one before the first votes again; or make such a node the
+// only member. Original proposers keep ballots in ways that nothing guards
+// against (H1, H2); of these a ballot that is seen while this node does not vote
+// is promised, which leaves those that are not seen for so long.
 type newcomer struct {
 	active  bool
 	marked  bool         // the disk knows of it
@@ -323,18 +322,21 @@ func (n *newcomer) judge(g *Group) {
 	}
 	count, zeros, bound := n.counts(g)
 	known := !g.cfg.UseMembers || g.system.v.Cluster != 0 // who votes here, from the log
-	even := len(members)%2 == 0
-	late := uint64(0) // see newcomer
+	told := enough(members, count)
+	even := len(members)%2 == 0 // see newcomer
+	late := uint64(0)
 	if even {
 		late = 1
 	}
-	g.core.Abstain(n.waits(g) && !(known && even && enough(members, count) && at+1 >= bound))
+	g.core.Abstain(n.waits(g) && !(known && even && told && at+1 >= bound))
 	switch {
-	case at == 1 && !n.history && g.core.LastBallot().Node == g.cfg.Me, at > 0 && n.took, at == 0 && zeros == count && enough(members, count), len(members) == 1 && len(n.others(g)) == 0:
-		n.ends(g) // the cluster is new: decided by an own round, or with the own vote, or as others say; or there is nobody else
+	case at == 1 && !n.history && g.core.LastBallot().Node == g.cfg.Me, at > 0 && n.took, at == 0 && zeros == count && told:
+		n.ends(g) // the cluster is new: decided by an own round, or with the own vote, or as others say
+	case len(members) == 1 && len(n.others(g)) == 0:
+		n.ends(g) // there is nobody else
 	case n.free != 0 && at >= n.free+late:
 		n.safe(g)
-	case !known || !enough(members, count):
+	case !known || !told:
 	case at >= n.limit(g, bound)+2+late && !g.core.LastBallot().IsNull():
 		n.safe(g)
 	}
@@ -353,7 +355,8 @@ func (n *newcomer) changes(g *Group, instance uint64) {
 	if !n.active || g.core == nil || g.system.unknown || g.cfg.UseMembers && g.system.v.Cluster == 0 {
 		return
 	}
-	if _, _, bound := n.counts(g); n.answers(g) && instance >= n.limit(g, bound) {
+	count, _, bound := n.counts(g)
+	if enough(g.core.Members(), count) && instance >= n.limit(g, bound) {
 		n.free = instance + 1
 	}
 }

@@ -64,10 +64,10 @@ func (c *voteCheck) durable(node int, instance uint64, b paxos.Ballot, hash uint
 		return
 	}
 	c.values[instance] = hash
-	if instance == 0 && c.model.next == 0 && c.r.now != nil {
-		c.born = c.r.now()
-	}
 	if instance == c.model.next {
+		if instance == 0 && c.r.now != nil {
+			c.born = c.r.now()
+		}
 		c.model.chose(hash)
 	}
 }

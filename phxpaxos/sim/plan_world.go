@@ -109,7 +109,8 @@ func (p *Plan) drawCheckpoints() {
 	x.rotten = pick(r, 0, 0, 20)
 	x.cautious = r.IntN(2) == 0
 	p.load.losses, p.load.executeMany = 0, false // of machines without a checkpoint
-	if r.IntN(3) > 0 && !x.stranger {            // a node without anything belongs to whom claims it first
+	// A node without anything belongs to whom claims it first.
+	if r.IntN(3) > 0 && !x.stranger {
 		gap := pick(r, 2*time.Second, 10*time.Second)
 		for at := between(r, gap, 3*gap); at < p.Chaos; at += between(r, gap/2, 2*gap) {
 			p.Faults = append(p.Faults, Fault{Kind: Wipe, At: at, For: pick(r, 0, between(r, 0, 5*time.Second)), Node: r.IntN(p.Nodes + x.spares), X: r.Int64()})
