@@ -78,12 +78,7 @@ func (h *host) ping(l *life) {
 		call(l, l.opts.CallTimeout, l.rpc.Checkpoints, &pb.CheckpointsRequest{})
 		return
 	}
-	h.mu.Lock()
-	var indexes []int
-	for i := range h.groups {
-		indexes = append(indexes, i)
-	}
-	h.mu.Unlock()
+	indexes := h.opened()
 	ends, err := l.checkpoints(indexes)
 	h.mu.Lock()
 	defer h.mu.Unlock()

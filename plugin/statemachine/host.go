@@ -130,6 +130,16 @@ func (h *host) tell() {
 	h.changed = make(chan struct{})
 }
 
+// opened lists the groups that are in use.
+func (h *host) opened() (indexes []int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range h.groups {
+		indexes = append(indexes, i)
+	}
+	return indexes
+}
+
 // up makes a new process the one that is called, once it has said where its
 // durable state ends in every group.
 func (h *host) up(l *life) error {
@@ -137,12 +147,7 @@ func (h *host) up(l *life) error {
 		d.BeforePropose != h.desc.BeforePropose || d.Queries != h.desc.Queries {
 		return fmt.Errorf("it describes itself as %v, the first process did as %v; restart this program to use another state machine", d, h.desc)
 	}
-	h.mu.Lock()
-	var indexes []int
-	for i := range h.groups {
-		indexes = append(indexes, i)
-	}
-	h.mu.Unlock()
+	indexes := h.opened()
 	ends, err := l.checkpoints(indexes)
 	if err != nil {
 		return err
