@@ -5,7 +5,6 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
@@ -42,14 +41,3 @@ func fill(store storage.LogStorage, groups, instances int, nodes []nodeid.ID, va
 	}
 	return nil
 }
-
-// filled is a state machine that has executed what fill wrote.
-type filled struct {
-	machine
-	instances uint64
-}
-
-// CheckpointInstance is the last instance that fill wrote: nothing is replayed.
-func (f filled) CheckpointInstance(int) uint64 { return f.instances - 1 } // sm.NoCheckpoint of an empty log
-
-var _ sm.Checkpointer = filled{}

@@ -25,7 +25,7 @@ func TestNodesGoOnBehindAFilledLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	node, err := phxpaxos.Run(phxpaxos.Options{MyNode: nodes[0], Nodes: nodes, LogStorage: store, GroupCount: 2,
-		StateMachines: []sm.StateMachine{filled{instances: instances}}})
+		StateMachines: []sm.StateMachine{machine{instances}}})
 	if err != nil {
 		t.Fatal(err)
 	}

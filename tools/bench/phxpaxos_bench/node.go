@@ -146,7 +146,7 @@ func (b *benchNode) start(store storage.LogStorage) (err error) {
 		LogStorage:    stallingLog{store, &b.stall},
 		NoSync:        b.set.NoSync,
 		GroupCount:    b.set.Groups,
-		StateMachines: []sm.StateMachine{filled{instances: uint64(b.set.LogInstances)}},
+		StateMachines: []sm.StateMachine{machine{uint64(b.set.LogInstances)}},
 		NoCleaning:    true,
 		Batch:         phxpaxos.Batch{CountMax: b.set.BatchCountMax, Delay: b.set.BatchDelay},
 		Observer:      &b.wire,
