@@ -137,7 +137,7 @@ func (x *executor) step(g *Group, instance uint64, replay bool) error {
 		x.done(g, instance, nil, outcome)
 		return nil
 	}
-	results, err := x.many.execute(m, run{x.entries, x.next, len(x.entries), g.cfg.Index, instance, replay})
+	results, err := x.many.execute(m, run{x.entries, x.next, len(x.entries), g.cfg.Index, instance, replay, x.tickets == nil})
 	for _, result := range results {
 		x.done(g, instance, result, nil)
 	}

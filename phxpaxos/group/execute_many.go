@@ -27,6 +27,7 @@ type run struct {
 	group      int
 	instance   uint64
 	replay     bool
+	discard    bool // nobody waits for the results
 }
 
 // execute returns a result for each entry that was executed, also with an
@@ -37,14 +38,14 @@ func (b *many) execute(m sm.StateMachine, r run) ([][]byte, error) {
 	batch, ok := m.(sm.BatchExecutor)
 	if !ok {
 		result, err := m.Execute(sm.Entry{Group: r.group, Instance: r.instance, Index: r.first,
-			Last: r.last(r.first), Replay: r.replay, Value: r.entries[r.first].Value})
+			Last: r.last(r.first), Replay: r.replay, Discard: r.discard, Value: r.entries[r.first].Value})
 		if err == nil {
 			b.results = append(b.results, result)
 		}
 		return b.results, err
 	}
 	for i := r.first; i < r.end && r.entries[i].SM == id; i++ {
-		b.entries = append(b.entries, sm.Entry{Group: r.group, Instance: r.instance, Index: i, Replay: r.replay, Value: r.entries[i].Value})
+		b.entries = append(b.entries, sm.Entry{Group: r.group, Instance: r.instance, Index: i, Replay: r.replay, Discard: r.discard, Value: r.entries[i].Value})
 	}
 	b.entries[len(b.entries)-1].Last = r.last(r.first + len(b.entries) - 1)
 	results, err := batch.ExecuteBatch(b.entries, b.results)

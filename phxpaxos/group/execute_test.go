@@ -34,6 +34,9 @@ func (b *batcher) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, 
 		if e.Replay {
 			call += " replay"
 		}
+		if e.Discard {
+			call += " discard"
+		}
 	}
 	b.calls = append(b.calls, call[1:])
 	var err error
@@ -90,7 +93,11 @@ func TestRunsOfOneMachineAreOneCall(t *testing.T) {
 		}
 	}
 	for i, b := range machines {
-		if want := []string{"0/0 0/1", "0/3", "0/5 last"}; !slices.Equal(b.calls, want) {
+		want := []string{"0/0 0/1", "0/3", "0/5 last"}
+		if i > 0 { // nobody proposed there
+			want = []string{"0/0 discard 0/1 discard", "0/3 discard", "0/5 last discard"}
+		}
+		if !slices.Equal(b.calls, want) {
 			t.Errorf("node %d: calls %q, want %q", i, b.calls, want)
 		}
 	}
@@ -140,7 +147,7 @@ func TestReplayTakesRuns(t *testing.T) {
 	c.run()
 	c.nodes[0].start(c.nodes[0].ids())
 	again := c.nodes[0].g.exec.machines[0].(*batcher)
-	if want := []string{"0/0 replay 0/1 replay", "0/3 last replay"}; !slices.Equal(again.calls, want) {
+	if want := []string{"0/0 replay discard 0/1 replay discard", "0/3 last replay discard"}; !slices.Equal(again.calls, want) {
 		t.Errorf("calls %q, want %q", again.calls, want)
 	}
 	if !slices.Equal(again.entries, machines[0].entries[:3]) {

@@ -205,7 +205,7 @@ func (r *rewind) give(g *Group, x *executor, entries []wire.BatchEntry, end int)
 			r.index++
 			continue
 		}
-		results, err := x.many.execute(r.m, run{entries, r.index, end, g.cfg.Index, r.next, true})
+		results, err := x.many.execute(r.m, run{entries, r.index, end, g.cfg.Index, r.next, true, true})
 		r.index += len(results)
 		x.many.forget()
 		switch {

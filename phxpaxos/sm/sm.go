@@ -32,6 +32,7 @@ type Entry struct {
 	Index    int    // its place among the values of the instance, from 0
 	Last     bool   // no further value of this instance follows for this state machine
 	Replay   bool   // read from the node's own log, when it starts or after the state machine fell back
+	Discard  bool   // nobody waits for the result here, it may be nil; the effect must not depend on this
 	Value    []byte // what was proposed; must not be modified, valid until Execute returns
 }
 

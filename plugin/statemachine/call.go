@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"time"
 
@@ -38,12 +37,15 @@ func (h *host) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, err
 	if err != nil {
 		return results, err
 	}
-	response, err := g.exchange(l, entries)
-	if err != nil {
+	response, err := h.exchange(l, g, entries)
+	switch {
+	case err != nil:
 		l.condemn(err)
 		return results, l.interrupted()
+	case response == nil:
+		return append(results, make([][]byte, len(entries))...), nil
 	}
-	if err := h.executed(l, g, entries, response); err != nil {
+	if err := h.answered(l, g, entries, response); err != nil {
 		l.condemn(err)
 		return results, fmt.Errorf("%w: %w", sm.ErrInterrupted, err)
 	}
@@ -63,31 +65,45 @@ func (h *host) admit(g *group, e sm.Entry) (*life, error) {
 		return nil, h.away()
 	case !g.told:
 		return nil, fmt.Errorf("%w: a new process runs", sm.ErrInterrupted)
-	case position{e.Instance, e.Index}.before(g.at):
+	case position{e.Instance, e.Index}.before(g.next):
 		h.life.condemn(errRepeat)
 		return nil, fmt.Errorf("%w: %w", sm.ErrInterrupted, errRepeat)
 	}
-	g.busy, g.given = true, e.Instance+1
+	g.unanswered++
+	g.given = e.Instance + 1
 	return h.life, nil
 }
 
-// exchange sends a request on the group's stream and waits for the response.
-func (g *group) exchange(l *life, entries []sm.Entry) (*pb.ExecuteResponse, error) {
+// exchange sends a request on the group's line and waits for the response, if
+// somebody waits for that; else it returns nil as soon as it can.
+func (h *host) exchange(l *life, g *group, entries []sm.Entry) (*pb.ExecuteResponse, error) {
 	defer g.forget()
-	if g.streamOf != l {
-		stream, err := l.rpc.Execute(l.ctx)
+	if g.lineOf != l {
+		line, err := h.open(l, g)
 		if err != nil {
 			return nil, err
 		}
-		g.stream, g.streamOf = stream, l
+		g.line, g.lineOf = line, l
+	}
+	if p, ok := g.line.(*pipeline); ok && entries[0].Discard {
+		what := given{len(entries), behind(entries[len(entries)-1])}
+		h.ahead(g, what.behind)
+		return nil, p.give(g.ask(entries), what)
 	}
 	timer := time.AfterFunc(l.opts.CallTimeout, func() { l.condemn(hangs(l.opts.CallTimeout)) })
 	defer timer.Stop()
-	// Why sending failed is what receiving says.
-	if err := g.stream.Send(g.ask(entries)); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+	return g.line.exchange(g.ask(entries))
+}
+
+// ahead takes note that entries count as executed. Until they are, the state
+// is older than what the group has told.
+func (h *host) ahead(g *group, next position) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g.next = next
+	if g.reached.before(g.next) {
+		g.reached = g.next
 	}
-	return g.stream.Recv()
 }
 
 // ask makes the request for entries. One goroutine executes in a group, so
@@ -113,27 +129,54 @@ func (g *group) forget() {
 	}
 }
 
-// executed takes note of what the process has executed, if its answer makes
-// sense.
-func (h *host) executed(l *life, g *group, entries []sm.Entry, r *pb.ExecuteResponse) error {
-	n := len(r.Results)
-	switch {
-	case !r.Failed && n != len(entries):
-		return fmt.Errorf("it was given %d entries and answered with %d results", len(entries), n)
-	case r.Failed && n >= len(entries):
-		return fmt.Errorf("it was given %d entries and answered with %d results, and a failure", len(entries), n)
+// answered takes the response to entries that somebody waits for.
+func (h *host) answered(l *life, g *group, entries []sm.Entry, r *pb.ExecuteResponse) error {
+	if err := checkResponse(len(entries), r); err != nil {
+		return err
 	}
+	var at position
+	if n := len(r.Results); n > 0 {
+		at = behind(entries[n-1])
+	}
+	return h.executed(l, g, at, r.Checkpoint)
+}
+
+// collect takes the response to what nobody waits for. A failure ends the
+// life: what the process was given behind that must not be executed.
+func (h *host) collect(l *life, g *group, what given, r *pb.ExecuteResponse) error {
+	if err := checkResponse(what.count, r); err != nil {
+		return err
+	}
+	if r.Failed {
+		return fmt.Errorf("it cannot execute what was decided: %s", r.Error)
+	}
+	return h.executed(l, g, what.behind, r.Checkpoint)
+}
+
+// checkResponse checks that the response to count entries makes sense.
+func checkResponse(count int, r *pb.ExecuteResponse) error {
+	switch n := len(r.Results); {
+	case !r.Failed && n != count:
+		return fmt.Errorf("it was given %d entries and answered with %d results", count, n)
+	case r.Failed && n >= count:
+		return fmt.Errorf("it was given %d entries and answered with %d results, and a failure", count, n)
+	}
+	return nil
+}
+
+// executed takes note that everything in front of at is executed, and where
+// the durable state ends.
+func (h *host) executed(l *life, g *group, at position, c *pb.Checkpoint) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.life != l {
 		return errors.New("it has ended meanwhile")
 	}
-	g.busy = false
+	g.unanswered--
 	old := g.at.before(g.reached)
-	if n > 0 {
-		g.at = behind(entries[n-1])
-		if g.reached.before(g.at) {
-			g.reached = g.at
+	for _, p := range []*position{&g.at, &g.next, &g.reached} {
+		if p.before(at) {
+			*p = at
 		}
 	}
 	if old && !g.at.before(g.reached) {
@@ -142,7 +185,7 @@ func (h *host) executed(l *life, g *group, entries []sm.Entry, r *pb.ExecuteResp
 	if !h.desc.Checkpoints {
 		return nil
 	}
-	return g.durable(r.Checkpoint)
+	return g.durable(c)
 }
 
 // BeforePropose lets the process replace a value. If there is none it waits
@@ -156,11 +199,26 @@ func (h *host) BeforePropose(index int, value []byte) []byte {
 			h.logger().Error("value is proposed without having been shown to its state machine", "group", index, "err", err)
 			return value
 		}
+		h.drain(index)
 		response, err := call(l, h.opts.CallTimeout, l.rpc.BeforePropose, &pb.BeforeProposeRequest{Group: int32(index), Value: value})
 		if err == nil {
 			return response.Value
 		}
 		h.gone(ctx, l)
+	}
+}
+
+// drain waits until the process has executed what it was given in a group: it
+// may rely on one call coming after the other. If it ends, others will notice.
+func (h *host) drain(index int) {
+	h.mu.Lock()
+	g := h.groups[index]
+	h.mu.Unlock()
+	if g == nil {
+		return
+	}
+	if p, ok := g.line.(*pipeline); ok {
+		p.drain()
 	}
 }
 
@@ -241,6 +299,7 @@ func (h *host) LoadSnapshot(index int, s sm.Snapshot) error {
 	if err != nil {
 		return err
 	}
+	h.drain(index)
 	r, err := call(l, h.opts.SnapshotTimeout, l.rpc.LoadSnapshot,
 		&pb.LoadSnapshotRequest{Group: int32(index), Instance: s.Instance, Dir: dir, Files: s.Files})
 	if err != nil {

@@ -3,9 +3,12 @@ package statemachine_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine"
@@ -26,6 +30,8 @@ import (
 const (
 	childMode = "STATEMACHINE_TEST_MODE"
 	childDir  = "STATEMACHINE_TEST_DIR"
+
+	onSocket = "on a socket: " // the mode of a liar that answers Execute there
 )
 
 func TestMain(m *testing.M) {
@@ -125,7 +131,7 @@ func child(mode string) error {
 	case "reserved id":
 		return statemachine.Serve(reserved{l})
 	}
-	return lie(mode, l)
+	return lie(mode)
 }
 
 type reserved struct{ sm.StateMachine }
@@ -150,6 +156,12 @@ func (m *moody) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, er
 		switch string(e.Value) {
 		case "fail":
 			return results, errors.New("disk is full")
+		case "fail once":
+			name := os.Getenv(childDir) + "/failed"
+			if _, err := os.Stat(name); err != nil {
+				os.WriteFile(name, nil, 0o600)
+				return results, errors.New("disk is full")
+			}
 		case "die":
 			os.Exit(7)
 		case "die once":
@@ -212,15 +224,15 @@ func (t talker) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, er
 // liar answers by the protocol, and says what is not true.
 type liar struct {
 	pb.UnimplementedStateMachineServer
-	mode string
-	l    *ledger.Ledger
+	mode   string
+	socket string
 }
 
 func (s *liar) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
 	first := os.Getenv(childDir) + "/first"
 	_, err := os.Stat(first)
 	os.WriteFile(first, nil, 0o600)
-	r := &pb.DescribeResponse{Id: int32(ledger.ID), Checkpoints: true, Queries: true, QueryStream: s.mode == "answers what nobody asked"}
+	r := &pb.DescribeResponse{Id: int32(ledger.ID), Checkpoints: true, Queries: true, QueryStream: s.mode == "answers what nobody asked", ExecuteSocket: s.socket}
 	switch {
 	case s.mode == "snapshots without checkpoints":
 		r.Checkpoints, r.Snapshots = false, true
@@ -266,11 +278,8 @@ func (s *liar) Execute(stream grpc.BidiStreamingServer[pb.ExecuteRequest, pb.Exe
 		if err != nil {
 			return err
 		}
-		if s.mode == "hangs up" && string(r.Entries[0].Value) == "lie" {
-			return nil
-		}
 		response, err := s.execute(r)
-		if err != nil {
+		if err != nil || response == nil {
 			return err
 		}
 		if err := stream.Send(response); err != nil {
@@ -292,6 +301,10 @@ func (s *liar) execute(r *pb.ExecuteRequest) (*pb.ExecuteResponse, error) {
 		return &pb.ExecuteResponse{Results: make([][]byte, len(r.Entries)), Failed: true}, nil
 	case "checkpoint of the future":
 		return &pb.ExecuteResponse{Results: make([][]byte, len(r.Entries)), Checkpoint: &pb.Checkpoint{Any: true, Instance: r.Instance + 1}}, nil
+	case "hangs up":
+		return nil, nil
+	case "ends within a frame", "is no message":
+		return &pb.ExecuteResponse{Results: make([][]byte, len(r.Entries))}, nil
 	case "huge answer":
 		return &pb.ExecuteResponse{Results: [][]byte{make([]byte, 200<<20)}}, nil
 	case "answers late":
@@ -300,15 +313,73 @@ func (s *liar) execute(r *pb.ExecuteRequest) (*pb.ExecuteResponse, error) {
 	return nil, errors.New("no idea")
 }
 
+// takeFrames is Execute on the socket.
+func (s *liar) takeFrames(listener net.Listener) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			for s.takeFrame(conn) == nil {
+			}
+		}()
+	}
+}
+
+func (s *liar) takeFrame(conn net.Conn) error {
+	var size uint32
+	if err := binary.Read(conn, binary.LittleEndian, &size); err != nil {
+		return err
+	}
+	data := make([]byte, size)
+	r := &pb.ExecuteRequest{}
+	if _, err := io.ReadFull(conn, data); err != nil {
+		return err
+	}
+	if err := proto.Unmarshal(data, r); err != nil {
+		return err
+	}
+	response, err := s.execute(r)
+	if err != nil || response == nil {
+		return errors.New("hang up")
+	}
+	if data, err = proto.Marshal(response); err != nil {
+		return err
+	}
+	frame := append(binary.LittleEndian.AppendUint32(nil, uint32(len(data))), data...)
+	if string(r.Entries[0].Value) == "lie" {
+		switch s.mode {
+		case "ends within a frame":
+			conn.Write(frame[:len(frame)-1])
+			return io.EOF
+		case "is no message":
+			frame = []byte{1, 0, 0, 0, 7}
+		}
+	}
+	_, err = conn.Write(frame)
+	return err
+}
+
 // lie serves a liar.
-func lie(mode string, l *ledger.Ledger) error {
+func lie(mode string) error {
+	s := &liar{mode: mode}
+	if after, ok := strings.CutPrefix(mode, onSocket); ok {
+		s.mode, s.socket = after, os.Getenv(goplugin.EnvUnixSocketDir)+"/lies"
+		l, err := net.Listen("unix", s.socket)
+		if err != nil {
+			return err
+		}
+		go s.takeFrames(l)
+	}
 	go func() {
 		os.Stdin.Read(make([]byte, 1))
 		os.Exit(0)
 	}()
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: "PHXPAXOS_STATEMACHINE", MagicCookieValue: "7c1f4d0a9be2"},
-		VersionedPlugins: map[int]goplugin.PluginSet{1: {"statemachine": lies{server: &liar{mode: mode, l: l}}}},
+		VersionedPlugins: map[int]goplugin.PluginSet{1: {"statemachine": lies{server: s}}},
 		Logger:           hclog.NewNullLogger(),
 		GRPCServer:       func(opts []grpc.ServerOption) *grpc.Server { return grpc.NewServer(opts...) },
 	})

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -70,6 +71,67 @@ func TestHangingProcess(t *testing.T) {
 	// On a busy machine a signal takes its time; until then it answers.
 	for end := time.Now().Add(soon); len(d.rewinds) == 0; {
 		d.decide("b")
+		if time.Now().After(end) {
+			t.Fatalf("it did not fall back: %s", &d.lines)
+		}
+	}
+	d.equal()
+	d.lines.shows(t, "no answer within 300ms, it hangs", "signal: killed")
+}
+
+func unheard() bool { return true }
+
+// Where nobody waits for results the caller goes on while the process executes;
+// who reads the state waits.
+func TestUnheard(t *testing.T) {
+	d := newDriver(t, "ledger", statemachine.Options{})
+	d.discards = unheard
+	d.decide("a", "answer late")
+	for i := range 10 {
+		d.decide(fmt.Sprint(i))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := d.m.Query(ctx, 0, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("query of a state that is not there yet: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(d.dir, "answer"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.equal()
+	d.discards = nil
+	d.decide("heard") // comes behind all that
+	d.equal()
+	if at := d.m.(sm.Checkpointer).CheckpointInstance(0); at != 11 || len(d.rewinds) > 0 {
+		t.Errorf("checkpoint %d, fell back %d times", int64(at), len(d.rewinds))
+	}
+}
+
+// Nobody is told of a failure then, so the process starts anew, and nothing
+// that came behind it is executed before it.
+func TestUnheardFailure(t *testing.T) {
+	d := newDriver(t, "ledger", statemachine.Options{})
+	d.discards = unheard
+	d.decide("a", "b", "fail once", "c")
+	for i := range 20 {
+		d.decide(fmt.Sprint(i))
+	}
+	d.equal()
+	d.lines.shows(t, "it cannot execute what was decided: disk is full")
+	if len(d.rewinds) == 0 {
+		t.Error("it did not start anew")
+	}
+}
+
+// A process that hangs is noticed also when it is given more than fits between
+// the two.
+func TestUnheardHang(t *testing.T) {
+	d := newDriver(t, "ledger", statemachine.Options{CallTimeout: 300 * time.Millisecond})
+	d.discards = unheard
+	d.decide("a")
+	d.signal(syscall.SIGSTOP)
+	for end := time.Now().Add(soon); len(d.rewinds) == 0; {
+		d.decide(strings.Repeat("b", 10_000))
 		if time.Now().After(end) {
 			t.Fatalf("it did not fall back: %s", &d.lines)
 		}
@@ -157,11 +219,18 @@ func TestNonsenseEndsTheProcess(t *testing.T) {
 		"answers late":              "no answer within 300ms",
 		"unknown error":             "no idea",
 		"hangs up":                  "EOF",
+
+		onSocket + "too few results":     "given 2 entries and answered with 1 results",
+		onSocket + "huge answer":         "message of 209715205 bytes, must be at most 134217728",
+		onSocket + "answers late":        "no answer within 300ms",
+		onSocket + "hangs up":            "receive results: EOF",
+		onSocket + "ends within a frame": "receive results: unexpected EOF",
+		onSocket + "is no message":       "receive results: proto",
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			d := newDriver(t, mode, statemachine.Options{CallTimeout: 300 * time.Millisecond})
-			if mode == "huge answer" {
+			if strings.HasSuffix(mode, "huge answer") {
 				d = newDriver(t, mode, statemachine.Options{})
 			}
 			results, err := d.m.ExecuteBatch(instance(0, "lie", "x"), nil)
@@ -230,9 +299,12 @@ func TestHostDies(t *testing.T) {
 
 // TestManyCrashes kills and stops at random moments while entries are executed.
 func TestManyCrashes(t *testing.T) {
-	for _, mode := range []string{"ledger", "memory"} {
+	for i, mode := range []string{"ledger", "memory", "ledger", "memory"} {
 		d := newDriver(t, mode, statemachine.Options{CallTimeout: 400 * time.Millisecond})
 		r := rand.New(rand.NewPCG(1, 2))
+		if i >= 2 {
+			d.discards = func() bool { return r.IntN(4) > 0 }
+		}
 		for round := range 8 {
 			sig := []syscall.Signal{syscall.SIGKILL, syscall.SIGKILL, syscall.SIGSTOP}[r.IntN(3)]
 			id, at := d.pid(), time.Duration(r.IntN(5000))*time.Microsecond

@@ -1,12 +1,18 @@
 package statemachine
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"log/slog"
 	"math"
+	"net"
 	"slices"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -57,7 +63,7 @@ func FuzzExecuted(f *testing.F) {
 		g := &group{}
 		g.begin(4)
 		entries := []sm.Entry{{Instance: 7, Index: 1}, {Instance: 7, Index: 3}, {Instance: 7, Index: 4, Last: true}}
-		if h.executed(l, g, entries, &r) != nil {
+		if h.answered(l, g, entries, &r) != nil {
 			return
 		}
 		steps := []position{{5, 0}, {7, 2}, {7, 4}, {8, 0}}
@@ -105,6 +111,92 @@ func FuzzServe(f *testing.F) {
 		}
 	})
 }
+
+// What failed has to come next, whatever the host sends.
+func TestFailedComesNext(t *testing.T) {
+	l, err := ledger.Open("", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := &failing{Ledger: l, from: 1}
+	s, err := newServer(broken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := func(instance uint64, index uint32) *pb.ExecuteRequest {
+		return &pb.ExecuteRequest{Instance: instance, Last: true, Entries: []*pb.Entry{{Index: index}, {Index: index + 1}}}
+	}
+	if r, err := s.execute(request(3, 0)); err != nil || !r.Failed || len(r.Results) != 1 {
+		t.Fatalf("%v, %v", r, err)
+	}
+	broken.from = 9
+	for _, r := range []*pb.ExecuteRequest{request(4, 0), request(3, 0), request(3, 2)} {
+		if _, err := s.execute(r); status.Code(err) != codes.FailedPrecondition {
+			t.Errorf("entry %d of instance %d: %v", r.Entries[0].Index, r.Instance, err)
+		}
+	}
+	for _, r := range []*pb.ExecuteRequest{request(3, 1), request(4, 0)} {
+		if _, err := s.execute(r); err != nil {
+			t.Errorf("entry %d of instance %d: %v", r.Entries[0].Index, r.Instance, err)
+		}
+	}
+}
+
+// failing fails at an entry of each batch.
+type failing struct {
+	*ledger.Ledger
+	from int
+}
+
+func (f *failing) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, error) {
+	if f.from >= len(entries) {
+		return f.Ledger.ExecuteBatch(entries, results)
+	}
+	results, _ = f.Ledger.ExecuteBatch(entries[:f.from], results)
+	return results, errors.New("disk is full")
+}
+
+// FuzzFrames: whatever comes on a connection, reading ends with a message or an
+// error, and a message is read as it was sent.
+func FuzzFrames(f *testing.F) {
+	for _, s := range []string{"", "\x00", "\x00\x00\x00\x00", "\x02\x00\x00\x00\x08\x05", "\x05\x00\x00\x00\x08", "\xff\xff\xff\xff", "\x00\x00\x00\x08"} {
+		f.Add([]byte(s))
+	}
+	f.Add(append([]byte{8, 0, 2, 0, 42, 131, 128, 8}, make([]byte, 128<<10)...)) // longer than what is read at once
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var again bytes.Buffer
+		in, out := newFrames(wire{Reader: bytes.NewReader(data)}), newFrames(wire{Writer: &again})
+		var err error
+		for err == nil {
+			var m, same pb.ExecuteRequest
+			if err = in.receive(&m); err != nil {
+				break
+			}
+			if err := out.send(&m); err != nil {
+				t.Fatal(err)
+			}
+			if err := newFrames(wire{Reader: &again}).receive(&same); err != nil || !proto.Equal(&m, &same) {
+				t.Fatalf("sent %v, received %v, %v", &m, &same, err)
+			}
+			if again.Len() > 0 {
+				t.Fatalf("%d bytes are left", again.Len())
+			}
+		}
+		if end := errors.Is(err, io.EOF); end && len(data) > 0 && len(data) < frameHeader {
+			t.Errorf("the end within a header looks like one between frames")
+		}
+	})
+}
+
+// wire is a connection of which one end is there.
+type wire struct {
+	net.Conn
+	io.Reader
+	io.Writer
+}
+
+func (w wire) Read(p []byte) (int, error)  { return w.Reader.Read(p) }
+func (w wire) Write(p []byte) (int, error) { return w.Writer.Write(p) }
 
 // FuzzAnswers: whatever a child answers, each caller gets its own answer or
 // none, and nothing blocks.

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"google.golang.org/grpc"
-
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	pb "github.com/phxpaxos/phxpaxos-go/plugin/statemachine/statemachinepb"
 )
@@ -35,23 +33,25 @@ type group struct {
 	told       bool     // the group knows where the state of the running process ends
 	start      uint64   // the durable state of the running process ended here when it started
 	at         position // of the running process
-	reached    position // of all processes; while at is before it the state is old
-	busy       bool     // the process was given entries and has not answered
+	next       position // behind everything that it was given
+	reached    position // what any process was given and counts as executed; while at is before it the state is old
+	unanswered int      // requests
 	given      uint64   // everything below this instance was given to the running process, which may not have answered yet
 	checkpoint uint64   // the durable state ends here, as far as is known
 
 	// Of the goroutine that executes.
-	stream   grpc.BidiStreamingClient[pb.ExecuteRequest, pb.ExecuteResponse]
-	streamOf *life
-	request  pb.ExecuteRequest // used again for every call
-	entries  []*pb.Entry
+	line    line
+	lineOf  *life
+	request pb.ExecuteRequest // used again for every call
+	entries []*pb.Entry
 }
 
 // begin takes where the durable state of a new process ends.
 func (g *group) begin(end uint64) {
-	g.told, g.busy = false, false
+	g.told, g.unanswered = false, 0
 	g.start, g.checkpoint = end, end
 	g.at, g.given = position{end + 1, 0}, end+1 // NoCheckpoint+1 is 0
+	g.next = g.at
 	if g.reached.before(g.at) {
 		g.reached = g.at
 	}
@@ -88,7 +88,7 @@ func (h *host) ping(l *life) {
 	for i, index := range indexes {
 		// While it is busy, an answer with an older checkpoint may be under
 		// way, which must not look like a step back.
-		if g := h.groups[index]; !g.busy && ends[i]+1 > g.checkpoint+1 && ends[i] < g.given {
+		if g := h.groups[index]; g.unanswered == 0 && ends[i]+1 > g.checkpoint+1 && ends[i] < g.given {
 			g.checkpoint = ends[i]
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -31,6 +32,7 @@ type life struct {
 	rpc    pb.StateMachineClient
 	desc   *pb.DescribeResponse
 	asker  *asker          // nil if the process has no stream of queries
+	lines  atomic.Int64    // that were opened
 	ctx    context.Context // done when the life is over; its cause says why
 	end    context.CancelCauseFunc
 }

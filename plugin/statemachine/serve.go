@@ -47,11 +47,18 @@ func Serve(m sm.StateMachine) error {
 	if err != nil {
 		return err
 	}
+	socket, err := s.listen()
+	if err != nil {
+		return err
+	}
+	go socket.accept()
+	defer socket.stop()
 	stopped := make(chan *grpc.Server, 1)
 	go func() {
 		g := <-stopped
 		io.Copy(io.Discard, os.Stdin) // it ends with the host
-		g.Stop()                      // waits for the calls that run
+		socket.stop()                 // wait for the calls that run
+		g.Stop()
 	}()
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  handshake,

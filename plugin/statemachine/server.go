@@ -25,6 +25,7 @@ type server struct {
 	snapshotter  sm.Snapshotter
 	proposer     sm.BeforeProposer
 	querier      Querier
+	socket       string // where Execute is taken without gRPC, "" if nowhere
 
 	mu        sync.Mutex
 	groups    map[int32]*served
@@ -37,6 +38,8 @@ type served struct {
 	mu      sync.Mutex
 	at      position
 	began   bool
+	failed  bool     // the state machine failed
+	again   position // and where; it has to be given that entry next
 	entries []sm.Entry
 }
 
@@ -54,7 +57,7 @@ func (s *server) group(index int32) *served {
 // Describe says what the state machine can do.
 func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
 	return &pb.DescribeResponse{Id: int32(s.machine.ID()), Checkpoints: s.checkpointer != nil, Snapshots: s.snapshotter != nil,
-		BeforePropose: s.proposer != nil, Queries: s.querier != nil, QueryStream: s.querier != nil}, nil
+		BeforePropose: s.proposer != nil, Queries: s.querier != nil, QueryStream: s.querier != nil, ExecuteSocket: s.socket}, nil
 }
 
 // Checkpoints tells where the durable states end.
@@ -109,16 +112,19 @@ func (s *server) execute(r *pb.ExecuteRequest) (*pb.ExecuteResponse, error) {
 	if n := len(results); n > 0 && n <= len(g.entries) {
 		g.at = behind(g.entries[n-1])
 	}
-	clear(g.entries)
-	if err != nil {
+	if g.failed = err != nil; g.failed {
 		response.Failed, response.Error = true, err.Error()
+		if n := len(results); n < len(g.entries) {
+			g.again = position{g.entries[n].Instance, g.entries[n].Index}
+		}
 	}
+	clear(g.entries)
 	response.Checkpoint = s.checkpoint(r.Group)
 	return response, nil
 }
 
 // take checks the order of the entries: what was executed is never executed
-// again, whoever is wrong.
+// again, and what failed is not left out, whoever is wrong.
 func (s *server) take(g *served, r *pb.ExecuteRequest) error {
 	if !g.began {
 		g.began = true
@@ -128,6 +134,10 @@ func (s *server) take(g *served, r *pb.ExecuteRequest) error {
 	}
 	if len(r.Entries) == 0 || r.Instance == sm.NoCheckpoint {
 		return status.Errorf(codes.InvalidArgument, "%d entries of instance %d", len(r.Entries), r.Instance)
+	}
+	if first := (position{r.Instance, int(r.Entries[0].Index)}); g.failed && first != g.again {
+		return status.Errorf(codes.FailedPrecondition, "group %d: entry %d of instance %d failed, and entry %d of instance %d comes next",
+			r.Group, g.again.index, g.again.instance, first.index, first.instance)
 	}
 	g.entries = g.entries[:0]
 	at := g.at
@@ -214,7 +224,7 @@ func (s *server) LoadSnapshot(_ context.Context, r *pb.LoadSnapshotRequest) (*pb
 	if err != nil {
 		return &pb.LoadSnapshotResponse{Failed: true, Error: err.Error()}, nil
 	}
-	g.began, g.at = true, position{r.Instance + 1, 0}
+	g.began, g.at, g.failed = true, position{r.Instance + 1, 0}, false
 	return &pb.LoadSnapshotResponse{}, nil
 }
 

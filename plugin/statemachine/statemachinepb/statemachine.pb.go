@@ -69,6 +69,16 @@ type DescribeResponse struct {
 	BeforePropose bool                   `protobuf:"varint,4,opt,name=before_propose,json=beforePropose,proto3" json:"before_propose,omitempty"` //
 	Queries       bool                   `protobuf:"varint,5,opt,name=queries,proto3" json:"queries,omitempty"`                                  //
 	QueryStream   bool                   `protobuf:"varint,6,opt,name=query_stream,json=queryStream,proto3" json:"query_stream,omitempty"`       // it has Queries as well as Query; may differ from life to life
+	// The path of a unix socket that takes Execute without gRPC, which costs a
+	// fraction. The host connects once for each group that it has something for,
+	// as it would open a stream, sends requests and receives responses; in front
+	// of each message stands its length in bytes, in four bytes with the least
+	// significant one first. What would be a status is the end of the connection.
+	// There a request may come before the last one is answered. So after an
+	// answer with failed the process has to refuse, by ending the connection, a
+	// request that does not begin with the entry that failed. May differ from
+	// life to life. Empty: there is none.
+	ExecuteSocket string `protobuf:"bytes,7,opt,name=execute_socket,json=executeSocket,proto3" json:"execute_socket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -143,6 +153,13 @@ func (x *DescribeResponse) GetQueryStream() bool {
 		return x.QueryStream
 	}
 	return false
+}
+
+func (x *DescribeResponse) GetExecuteSocket() string {
+	if x != nil {
+		return x.ExecuteSocket
+	}
+	return ""
 }
 
 // Checkpoint is where the durable state of a group ends.
@@ -1255,14 +1272,15 @@ var File_plugin_statemachine_statemachinepb_statemachine_proto protoreflect.File
 const file_plugin_statemachine_statemachinepb_statemachine_proto_rawDesc = "" +
 	"\n" +
 	"5plugin/statemachine/statemachinepb/statemachine.proto\x12\x18phxpaxos.statemachine.v1\"\x11\n" +
-	"\x0fDescribeRequest\"\xc6\x01\n" +
+	"\x0fDescribeRequest\"\xed\x01\n" +
 	"\x10DescribeResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x05R\x02id\x12 \n" +
 	"\vcheckpoints\x18\x02 \x01(\bR\vcheckpoints\x12\x1c\n" +
 	"\tsnapshots\x18\x03 \x01(\bR\tsnapshots\x12%\n" +
 	"\x0ebefore_propose\x18\x04 \x01(\bR\rbeforePropose\x12\x18\n" +
 	"\aqueries\x18\x05 \x01(\bR\aqueries\x12!\n" +
-	"\fquery_stream\x18\x06 \x01(\bR\vqueryStream\":\n" +
+	"\fquery_stream\x18\x06 \x01(\bR\vqueryStream\x12%\n" +
+	"\x0eexecute_socket\x18\a \x01(\tR\rexecuteSocket\":\n" +
 	"\n" +
 	"Checkpoint\x12\x10\n" +
 	"\x03any\x18\x01 \x01(\bR\x03any\x12\x1a\n" +

@@ -53,7 +53,8 @@ type StateMachineClient interface {
 	// Execute applies entries, in their order. There is one stream for each
 	// group, opened when it is needed and used for the whole life: a stream
 	// costs less for each message than calls do. Each request gets one response
-	// before the next is sent.
+	// before the next is sent. A program with an execute_socket has most groups
+	// there instead.
 	Execute(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ExecuteRequest, ExecuteResponse], error)
 	// BeforePropose may replace a value just before it is proposed. Called only
 	// if Describe said before_propose.
@@ -197,7 +198,8 @@ type StateMachineServer interface {
 	// Execute applies entries, in their order. There is one stream for each
 	// group, opened when it is needed and used for the whole life: a stream
 	// costs less for each message than calls do. Each request gets one response
-	// before the next is sent.
+	// before the next is sent. A program with an execute_socket has most groups
+	// there instead.
 	Execute(grpc.BidiStreamingServer[ExecuteRequest, ExecuteResponse]) error
 	// BeforePropose may replace a value just before it is proposed. Called only
 	// if Describe said before_propose.
