@@ -47,6 +47,7 @@ func (l *loop) publishCourse() {
 		return
 	}
 	if last := l.course.Load(); last == nil || *last != p {
-		l.course.Store(&p)
+		kept := p // p itself, in memory of its own, would cost each turn
+		l.course.Store(&kept)
 	}
 }

@@ -338,11 +338,18 @@ func (l *loop) feed(in *inputs) {
 	}
 }
 
-// publish tells other goroutines how far the group is.
+// publish tells other goroutines how far the group is. It runs several times a
+// turn, and reading what has not changed is cheaper than storing it.
 func (l *loop) publish() {
-	l.level.Store(l.machine.Level())
-	l.instance.Store(l.machine.Instance())
-	l.minChosen.Store(l.machine.MinChosen())
+	if level := l.machine.Level(); level != l.level.Load() {
+		l.level.Store(level)
+	}
+	if instance := l.machine.Instance(); instance != l.instance.Load() {
+		l.instance.Store(instance)
+	}
+	if chosen := l.machine.MinChosen(); chosen != l.minChosen.Load() {
+		l.minChosen.Store(chosen)
+	}
 	l.publishCourse()
 	if highest := l.machine.Highest(); highest != l.highest.Load() {
 		l.highest.Store(highest)

@@ -332,6 +332,9 @@ func (r *reads) drain(g *Group, err error) {
 // rearm finds out when tick has something to do.
 func (r *reads) rearm() {
 	r.deadline = 0
+	if !r.round.active && len(r.waiting) == 0 && len(r.settled) == 0 && len(r.logged) == 0 {
+		return // nobody reads; rearm is called for every flush, and the list below costs
+	}
 	at := func(d time.Duration) {
 		if d != 0 && (r.deadline == 0 || d < r.deadline) {
 			r.deadline = d
