@@ -31,12 +31,21 @@ func TestVectors(t *testing.T) {
 // The fast way agrees with gathering the bytes first, at every length.
 func TestAgreesWithGathering(t *testing.T) {
 	d := rand.New(rand.NewPCG(1, 2))
-	data := make([]byte, 700)
+	data := make([]byte, 40<<10)
 	for i := range data {
 		data[i] = byte(d.Uint32())
 	}
+	lengths := make([]int, 0, 1000) // and those at which a buffer is used, or a second one
+	for n := range 700 {
+		lengths = append(lengths, n)
+	}
+	for _, at := range []int{2 << 10, 7 * 2 << 10, 8 * 2 << 10, 14 * 2 << 10, 16 * 2 << 10} {
+		for n := at - 9; n < at+9; n++ {
+			lengths = append(lengths, n)
+		}
+	}
 	for _, stride := range []int{1, 7, 8} {
-		for n := range data {
+		for _, n := range lengths {
 			var sampled []byte
 			for i := 0; i < n; i += stride {
 				sampled = append(sampled, data[i])
@@ -52,4 +61,13 @@ func TestAgreesWithGathering(t *testing.T) {
 func Example() {
 	fmt.Printf("%08x\n", checksum.Sampled(0, []byte("123456789"), checksum.PacketStride))
 	// Output: af86add3
+}
+
+// BenchmarkSampled is what a megabyte costs.
+func BenchmarkSampled(b *testing.B) {
+	data := make([]byte, 1<<20)
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		checksum.Sampled(1, data, checksum.ValueStride)
+	}
 }

@@ -14,6 +14,7 @@ type acceptor struct {
 	accepted Ballot // at the current instance, null if nothing; <= promised (P1)
 	value    []byte // that was accepted
 	checksum uint32 // of value, in the chain
+	chain    chain
 
 	savedPromise Ballot // promise of the last record handed to the disk (P2)
 	noSync       bool
@@ -55,7 +56,7 @@ func (a *acceptor) onAccept(m *Message) {
 		return
 	}
 	a.promised, a.accepted, a.value = m.Ballot, m.Ballot, m.Value
-	a.checksum = ChainChecksum(a.c.instance, a.c.lastChecksum, m.Value)
+	a.checksum = a.chain.of(a.c, m.Value)
 	seq := a.persist(Accept)
 	a.c.observe(event.Event{Kind: event.Accepted, Peer: m.From, Instance: m.Instance, Number: m.Ballot.Number})
 	a.c.out.sendAfter(seq, &reply)
@@ -135,7 +136,7 @@ func (a *acceptor) adopt(b Ballot, value []byte) bool {
 	}
 	a.promised = maxBallot(a.promised, b)
 	a.accepted, a.value = maxBallot(a.accepted, b), value
-	a.checksum = ChainChecksum(a.c.instance, a.c.lastChecksum, value)
+	a.checksum = a.chain.of(a.c, value)
 	// Nothing is promised by it, and the next promise syncs it too.
 	a.save(!a.noSync && a.c.cfg.SyncLearned != nil && a.c.cfg.SyncLearned(value))
 	return true
@@ -145,4 +146,5 @@ func (a *acceptor) adopt(b Ballot, value []byte) bool {
 // later instance; that is what makes skipping the prepare sound.
 func (a *acceptor) newInstance() {
 	a.accepted, a.value, a.checksum = Ballot{}, nil, 0
+	a.chain = chain{} // the value must not be kept alive
 }

@@ -25,7 +25,7 @@ var exploreFields = []struct {
 	{acceptor{}, map[string]string{
 		"c": fixed, "promised": kept, "accepted": kept, "value": kept, "checksum": kept, "savedPromise": kept,
 		"noSync": "zero", "syncInterval": "zero", "unsynced": "zero: every one is synced",
-		"asked": "for SaveFailed only",
+		"asked": "for SaveFailed only", "chain": "what was worked out before, with all that it depends on",
 	}},
 	{proposer{}, map[string]string{
 		"c": fixed, "number": kept, "used": kept, "saved": "kept, counted from durable", "canSkip": kept, "rejected": kept, "other": kept,

@@ -182,7 +182,7 @@ func (l *learner) announce() {
 func (l *learner) choose(b Ballot, value []byte) {
 	l.c.proposer.rest()
 	l.slot = Chosen{Instance: l.c.instance, Ballot: b, Value: value,
-		Checksum: ChainChecksum(l.c.instance, l.c.lastChecksum, value),
+		Checksum: l.c.acceptor.chain.of(l.c, value),
 		Own:      l.c.proposer.mine && l.c.proposer.offered}
 	l.chosen = &l.slot
 	l.c.observe(event.Event{Kind: event.Chosen, Instance: l.c.instance, Number: b.Number, Size: len(value)})
