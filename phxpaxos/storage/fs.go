@@ -81,6 +81,14 @@ type DataFinder interface {
 	NextData(offset int64) (int64, error)
 }
 
+// CacheDropper is implemented by files whose content can leave the system's
+// cache.
+type CacheDropper interface {
+	// DropCache says that the durable content will hardly be read again soon. It
+	// changes nothing but how long reading takes.
+	DropCache() error
+}
+
 // Entry describes a file or a directory.
 type Entry struct {
 	Name string // without the directory

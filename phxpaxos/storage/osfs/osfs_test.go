@@ -180,3 +180,35 @@ func TestLockExcludesOtherProcesses(t *testing.T) {
 		})
 	}
 }
+
+// What is dropped from the cache reads as before.
+func TestDropCache(t *testing.T) {
+	var fs osfs.FS
+	f, err := fs.Open(filepath.Join(t.TempDir(), "f"), storage.ReadWrite|storage.Create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d, ok := f.(storage.CacheDropper)
+	if !ok {
+		t.Skip("this system has no fadvise")
+	}
+	want := bytes.Repeat([]byte("0123456789"), 10_000)
+	if _, err := f.WriteAt(want, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, sync := range []bool{false, true} { // also what is not on the disk yet
+		if sync {
+			if err := f.SyncData(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := d.DropCache(); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(want))
+		if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("synced %v: other bytes, %v", sync, err)
+		}
+	}
+}

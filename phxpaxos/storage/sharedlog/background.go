@@ -73,7 +73,7 @@ func (s *Store) chores() {
 	if s.wantsZeros() {
 		s.zeroAhead()
 	}
-	for _, job := range []func() error{s.indexSegments, s.clean, s.recycle, s.prepareAhead} {
+	for _, job := range []func() error{s.indexSegments, s.clean, s.recycle, s.prepareAhead, s.dropCaches} {
 		if s.hasFailed() || s.stopping() {
 			return
 		}

@@ -62,6 +62,9 @@
 // blocks that exist costs half. Else the background writes zeros ahead of the
 // records while these are small; large ones would only be written twice.
 //
+// All but the two newest segments leave the system's cache; see cache.go for
+// why, and for how files that are used again are written then.
+//
 // A failed write or sync stops all groups: nobody knows what is on disk.
 //
 // # The index

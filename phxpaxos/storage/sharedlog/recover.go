@@ -381,6 +381,7 @@ func (r *recovery) settleTail() error {
 	}
 	w.seg, w.f = seg, f
 	w.base, w.off, w.synced = r.v.end, r.v.end, r.v.end
+	w.reuse = reuse{size: size}
 	s.z.turn(f, size)
 	s.z.claim(w.off)
 	return nil

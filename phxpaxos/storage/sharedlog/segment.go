@@ -31,6 +31,7 @@ type segment struct {
 	live    int64             // bytes of records and variables that are needed
 	tallies map[uint32]*tally // by group, until the index file is written
 	indexed bool              // the index file is written
+	cold    bool              // it has left the system's cache, or is about to
 	table   int64             // where its entries begin
 
 	// Of Store.files.

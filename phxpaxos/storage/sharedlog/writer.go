@@ -29,7 +29,8 @@ type writer struct {
 	base   int64  // where buf goes
 	off    int64  // where the next record goes
 	synced int64  // durable up to here
-	dirty  bool   // something was written since Open
+	reuse  reuse
+	dirty  bool // something was written since Open
 	staged []stagedRecord
 
 	touched []*groupLog // of the commit under way
@@ -80,9 +81,11 @@ func (s *Store) put(h *Header, data []byte) error {
 		if err := s.flush(); err != nil {
 			return err
 		}
-		if err := s.writeAt(data); err != nil {
+		n := len(data) - w.reuse.rest(w.base+int64(len(data)))
+		if err := s.writeAt(data[:n], n); err != nil {
 			return err
 		}
+		w.buf = append(w.buf, data[n:]...)
 	}
 	w.buf = append(w.buf, padding[:padded(int64(len(data)))-int64(len(data))]...)
 	w.off += h.size()
@@ -103,10 +106,12 @@ func nextNumber(n uint32) uint32 {
 // flush writes the buffer to the file, in one call.
 func (s *Store) flush() error {
 	w := &s.w
-	if len(w.buf) == 0 {
+	n := len(w.buf)
+	if n == 0 {
 		return nil
 	}
-	if err := s.writeAt(w.buf); err != nil {
+	w.buf = w.reuse.fill(w.buf, w.base+int64(n))
+	if err := s.writeAt(w.buf, n); err != nil {
 		return err
 	}
 	if w.buf = w.buf[:0]; cap(w.buf) > 2*bufferMax {
@@ -115,14 +120,15 @@ func (s *Store) flush() error {
 	return nil
 }
 
-func (s *Store) writeAt(b []byte) error {
+// writeAt writes b, of which the first n bytes belong to records.
+func (s *Store) writeAt(b []byte, n int) error {
 	w := &s.w
 	s.z.claim(w.base + int64(len(b)))
 	if _, err := w.f.WriteAt(b, w.base); err != nil {
 		s.opts.observe(event.Event{Kind: event.RecordWriteFail, Group: -1, Size: len(b), Err: err})
 		return fmt.Errorf("write %d bytes at offset %d of %s: %w", len(b), w.base, s.path(w.seg.seq, logSuffix), err)
 	}
-	w.base += int64(len(b))
+	w.base += int64(n)
 	return nil
 }
 
@@ -184,6 +190,7 @@ func (s *Store) rotate() error {
 	old := w.f
 	w.seg, w.f = seg, next.f
 	w.base, w.off, w.synced = 0, 0, 0
+	w.reuse = reuse{size: next.size}
 	if old != nil {
 		old.Close() // it is durable
 	}

@@ -303,6 +303,11 @@ func (g *group) rotate() error {
 	g.zeroed.Store(0)
 	g.mu.Unlock()
 	g.zmu.Unlock()
+	// A file that is full is hardly read again, and its pages would keep memory
+	// that the next one then has to ask for.
+	if d, ok := old.f.(storage.CacheDropper); ok {
+		d.DropCache() // without it all is right as well
+	}
 	g.files.release(old)
 	st.base, st.off = 0, 0
 	return nil

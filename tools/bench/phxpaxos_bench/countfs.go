@@ -50,6 +50,14 @@ func (f countingFile) WriteAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
+// DropCache implements storage.CacheDropper where the file does.
+func (f countingFile) DropCache() error {
+	if d, ok := f.File.(storage.CacheDropper); ok {
+		return d.DropCache()
+	}
+	return nil
+}
+
 func (f countingFile) Sync() error {
 	f.counts.fullSyncs.Add(1)
 	return f.File.Sync()
