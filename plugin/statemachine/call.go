@@ -85,10 +85,15 @@ func (h *host) exchange(l *life, g *group, entries []sm.Entry) (*pb.ExecuteRespo
 		}
 		g.line, g.lineOf = line, l
 	}
-	if p, ok := g.line.(*pipeline); ok && entries[0].Discard {
-		what := given{len(entries), behind(entries[len(entries)-1])}
-		h.ahead(g, what.behind)
-		return nil, p.give(g.ask(entries), what)
+	if p, ok := g.line.(*pipeline); ok {
+		if entries[0].Discard {
+			what := given{len(entries), behind(entries[len(entries)-1])}
+			h.ahead(g, what.behind)
+			return nil, p.give(g.ask(entries), what)
+		}
+		if err := p.drain(); err != nil { // what comes before has time of its own
+			return nil, err
+		}
 	}
 	timer := time.AfterFunc(l.opts.CallTimeout, func() { l.condemn(hangs(l.opts.CallTimeout)) })
 	defer timer.Stop()

@@ -107,6 +107,23 @@ func TestUnheard(t *testing.T) {
 	}
 }
 
+// Who waits for a result has the whole of CallTimeout, however long what was
+// given before takes.
+func TestUnheardAndSlow(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, "ledger", statemachine.Options{CallTimeout: 2 * time.Second})
+	d.discards = unheard
+	for range 8 {
+		d.decide("slow")
+	}
+	d.discards = nil
+	d.decide("heard")
+	d.equal()
+	if len(d.rewinds) > 0 {
+		t.Errorf("the process was ended: %s", &d.lines)
+	}
+}
+
 // Nobody is told of a failure then, so the process starts anew, and nothing
 // that came behind it is executed before it.
 func TestUnheardFailure(t *testing.T) {
