@@ -325,3 +325,40 @@ func (mr *MockDataFinderMockRecorder) NextData(offset interface{}) *gomock.Call 
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "NextData", reflect.TypeOf((*MockDataFinder)(nil).NextData), offset)
 }
+
+// MockCacheDropper is a mock of CacheDropper interface.
+type MockCacheDropper struct {
+	ctrl     *gomock.Controller
+	recorder *MockCacheDropperMockRecorder
+}
+
+// MockCacheDropperMockRecorder is the mock recorder for MockCacheDropper.
+type MockCacheDropperMockRecorder struct {
+	mock *MockCacheDropper
+}
+
+// NewMockCacheDropper creates a new mock instance.
+func NewMockCacheDropper(ctrl *gomock.Controller) *MockCacheDropper {
+	mock := &MockCacheDropper{ctrl: ctrl}
+	mock.recorder = &MockCacheDropperMockRecorder{mock}
+	return mock
+}
+
+// EXPECT returns an object that allows the caller to indicate expected use.
+func (m *MockCacheDropper) EXPECT() *MockCacheDropperMockRecorder {
+	return m.recorder
+}
+
+// DropCache mocks base method.
+func (m *MockCacheDropper) DropCache() error {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "DropCache")
+	ret0, _ := ret[0].(error)
+	return ret0
+}
+
+// DropCache indicates an expected call of DropCache.
+func (mr *MockCacheDropperMockRecorder) DropCache() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "DropCache", reflect.TypeOf((*MockCacheDropper)(nil).DropCache))
+}
