@@ -2,6 +2,7 @@ package group
 
 import (
 	"testing"
+	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
@@ -44,5 +45,36 @@ func TestElectionsThatATeacherWasAheadOf(t *testing.T) {
 	g.skipTo(30, nil)
 	if got := execute(31, 23); got != ErrMasterChanged {
 		t.Errorf("behind elections that nobody here has seen: %v", got)
+	}
+}
+
+// A master counts its lease from its bid, however long the election takes:
+// others count from what they hear, which is later (simulator: rare).
+func TestLeaseBeginsWithTheBid(t *testing.T) {
+	c := newCluster(t, 3, withMaster)
+	began := map[int]time.Duration{} // when a node's bid was seen first
+	c.drop = func(packet) bool { return true }
+	for range 150 { // shorter than a bid waits
+		c.pass(10 * time.Millisecond)
+		for i, n := range c.nodes {
+			if n.g.election.bid != nil && began[i] == 0 {
+				began[i] = c.now
+			}
+		}
+	}
+	c.drop = nil
+	for end := c.now + time.Second; len(c.masters()) == 0 && c.now < end; {
+		c.pass(10 * time.Millisecond)
+	}
+	ids := c.masters()
+	if len(ids) != 1 || began[ids[0]] == 0 {
+		t.Fatalf("masters %v, bids %v", ids, began)
+	}
+	bid, until := began[ids[0]], c.nodes[ids[0]].g.master.until
+	if c.now-bid < 500*time.Millisecond {
+		t.Fatalf("elected %v after its bid, which shows nothing", c.now-bid)
+	}
+	if until > bid+3*time.Second-leaseMargin {
+		t.Errorf("bid at %v, elected at %v, the lease runs until %v", bid, c.now, until)
 	}
 }

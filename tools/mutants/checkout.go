@@ -130,8 +130,26 @@ func (c *checkoutCopy) try(ctx context.Context, m mutant, seeds uint64) (seed ui
 	if output, err := build.CombinedOutput(); err != nil {
 		return 0, "", fmt.Errorf("does not compile: %w\n%s", err, output)
 	}
-	return hunt(ctx, binary, seeds)
+	seed, check, err = hunt(ctx, binary, seeds)
+	if test := rare[m.bug]; test != "" && errors.Is(err, errSurvives) {
+		return 0, "none; the test " + test, c.notices(ctx, test)
+	}
+	return seed, check, err
 }
+
+// notices checks that a test fails with the bug that is in the copy.
+func (c *checkoutCopy) notices(ctx context.Context, test string) error {
+	run := exec.CommandContext(ctx, "go", "test", "./phxpaxos/group", "-run", "^"+test+"$")
+	run.Dir = c.root
+	output, err := run.CombinedOutput()
+	if !strings.Contains(string(output), "--- FAIL: "+test) {
+		return fmt.Errorf("%w, and %s does not fail: %w\n%s", errSurvives, test, err, output)
+	}
+	return nil
+}
+
+// errSurvives: no seed that was tried finds the bug.
+var errSurvives = errors.New("survives")
 
 // huntTimeout ends a simulator that a bug sends round in circles.
 const huntTimeout = 30 * time.Minute
@@ -152,5 +170,5 @@ func hunt(ctx context.Context, binary string, seeds uint64) (seed uint64, check 
 	case err != nil:
 		return 0, "", fmt.Errorf("the simulator ends with %w\n%s", err, output)
 	}
-	return 0, "", fmt.Errorf("survives %d seeds", seeds)
+	return 0, "", fmt.Errorf("%w %d seeds", errSurvives, seeds)
 }

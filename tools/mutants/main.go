@@ -55,6 +55,9 @@ func run(ctx context.Context, pattern, doc string, seeds uint64, out io.Writer) 
 			return ctx.Err()
 		}
 		line := fmt.Sprintf("| %s | %d | %s |\n", m.bug, seed, check)
+		if seed == 0 {
+			line = fmt.Sprintf("| %s | over %d | %s |\n", m.bug, seeds, check)
+		}
 		if err != nil {
 			bad = append(bad, fmt.Errorf("%s: %w", m.bug, err))
 			line = fmt.Sprintf("| %s | – | NOT FOUND |\n", m.bug)

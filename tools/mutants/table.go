@@ -24,6 +24,14 @@ const (
 	sharedDir  = "phxpaxos/storage/sharedlog/"
 )
 
+// rare are bugs that show once in more seeds than are tried, with the test of
+// package group that notices each.
+var rare = map[string]string{
+	"the master's lease begins when it is elected":                  "TestLeaseBeginsWithTheBid",
+	"a hand-over that waited deposes whoever was elected meanwhile": "TestHandingOverDeposesNobodyElse",
+	"rounds of reads have the same numbers in each life":            "TestAnswersToAFormerLifeDoNotCount",
+}
+
 // mutants are bugs that a person could make.
 var mutants = []mutant{
 	{"a vote is sent before it is on disk", []edit{{acceptorGo,

@@ -36,6 +36,11 @@ func TestEveryBugFits(t *testing.T) {
 		}
 		seen[m.bug] = true
 	}
+	for bug := range rare {
+		if !seen[bug] {
+			t.Errorf("%s is rare, and not in the table", bug)
+		}
+	}
 	if len(seen) < 10 {
 		t.Errorf("%d bugs, want at least 10", len(seen))
 	}
