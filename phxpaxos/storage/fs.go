@@ -89,6 +89,14 @@ type CacheDropper interface {
 	DropCache() error
 }
 
+// DropCache is f's DropCache; it does nothing if f has none.
+func DropCache(f File) error {
+	if d, ok := f.(CacheDropper); ok {
+		return d.DropCache()
+	}
+	return nil
+}
+
 // Entry describes a file or a directory.
 type Entry struct {
 	Name string // without the directory

@@ -53,10 +53,7 @@ func (s *Store) dropCache(seg *segment) error {
 	if err != nil {
 		return err
 	}
-	if d, ok := f.(storage.CacheDropper); ok {
-		return d.DropCache()
-	}
-	return nil
+	return storage.DropCache(f)
 }
 
 // reuse is for a segment whose file was used before. Of such a page the system

@@ -305,9 +305,7 @@ func (g *group) rotate() error {
 	g.zmu.Unlock()
 	// A file that is full is hardly read again, and its pages would keep memory
 	// that the next one then has to ask for.
-	if d, ok := old.f.(storage.CacheDropper); ok {
-		d.DropCache() // without it all is right as well
-	}
+	storage.DropCache(old.f) // without it all is right as well
 	g.files.release(old)
 	st.base, st.off = 0, 0
 	return nil

@@ -51,12 +51,7 @@ func (f countingFile) WriteAt(p []byte, off int64) (int, error) {
 }
 
 // DropCache implements storage.CacheDropper where the file does.
-func (f countingFile) DropCache() error {
-	if d, ok := f.File.(storage.CacheDropper); ok {
-		return d.DropCache()
-	}
-	return nil
-}
+func (f countingFile) DropCache() error { return storage.DropCache(f.File) }
 
 func (f countingFile) Sync() error {
 	f.counts.fullSyncs.Add(1)
