@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	pb "github.com/phxpaxos/phxpaxos-go/plugin/statemachine/statemachinepb"
@@ -95,8 +94,7 @@ func (h *host) exchange(l *life, g *group, entries []sm.Entry) (*pb.ExecuteRespo
 			return nil, err
 		}
 	}
-	timer := time.AfterFunc(l.opts.CallTimeout, func() { l.condemn(hangs(l.opts.CallTimeout)) })
-	defer timer.Stop()
+	defer l.watchdog().Stop()
 	return g.line.exchange(g.ask(entries))
 }
 
@@ -106,9 +104,7 @@ func (h *host) ahead(g *group, next position) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g.next = next
-	if g.reached.before(g.next) {
-		g.reached = g.next
-	}
+	g.reached.raise(next)
 }
 
 // ask makes the request for entries. One goroutine executes in a group, so
@@ -179,11 +175,9 @@ func (h *host) executed(l *life, g *group, at position, c *pb.Checkpoint) error 
 	}
 	g.unanswered--
 	old := g.at.before(g.reached)
-	for _, p := range []*position{&g.at, &g.next, &g.reached} {
-		if p.before(at) {
-			*p = at
-		}
-	}
+	g.at.raise(at)
+	g.next.raise(at)
+	g.reached.raise(at)
 	if old && !g.at.before(g.reached) {
 		h.tell()
 	}

@@ -19,6 +19,13 @@ func (p position) before(q position) bool {
 	return p.instance < q.instance || p.instance == q.instance && p.index < q.index
 }
 
+// raise moves p to q, never back.
+func (p *position) raise(q position) {
+	if p.before(q) {
+		*p = q
+	}
+}
+
 // behind is the position behind an entry.
 func behind(e sm.Entry) position {
 	if e.Last {
@@ -52,9 +59,7 @@ func (g *group) begin(end uint64) {
 	g.start, g.checkpoint = end, end
 	g.at, g.given = position{end + 1, 0}, end+1 // NoCheckpoint+1 is 0
 	g.next = g.at
-	if g.reached.before(g.at) {
-		g.reached = g.at
-	}
+	g.reached.raise(g.at)
 }
 
 // durable takes a checkpoint that the process reports.

@@ -197,6 +197,12 @@ func callWithin[Request, Response any](ctx context.Context, l *life, timeout tim
 	return response, l.interrupted()
 }
 
+// watchdog ends the life after CallTimeout, unless it is stopped.
+func (l *life) watchdog() *time.Timer {
+	limit := l.opts.CallTimeout
+	return time.AfterFunc(limit, func() { l.condemn(hangs(limit)) })
+}
+
 func hangs(timeout time.Duration) error { return fmt.Errorf("no answer within %v, it hangs", timeout) }
 
 // interrupted is what a call on a life that is over ends with.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -119,14 +118,13 @@ func (p *pipeline) drain() error {
 // collect is the goroutine that receives what nobody waits for. It ends with
 // the life.
 func (p *pipeline) collect(take func(*pb.ExecuteResponse, given) error) {
-	limit := p.l.opts.CallTimeout
-	timer := time.AfterFunc(limit, func() { p.l.condemn(hangs(limit)) })
+	timer := p.l.watchdog()
 	timer.Stop()
 	for {
 		select {
 		case what := <-p.given:
 			var response pb.ExecuteResponse
-			timer.Reset(limit)
+			timer.Reset(p.l.opts.CallTimeout)
 			err := p.receive(&response)
 			timer.Stop()
 			if err == nil {
