@@ -28,7 +28,7 @@ type cacheFile struct {
 	fs   *cacheFS
 	name string
 	size int64
-	in   map[int64]bool // pages in the cache
+	in   map[int64]bool // pages in the cache; under fs.mu
 }
 
 func (c *cacheFS) Open(name string, flags storage.OpenFlag) (storage.File, error) {
@@ -53,16 +53,20 @@ func (f *cacheFile) DropCache() error {
 }
 
 func (f *cacheFile) WriteAt(p []byte, off int64) (int, error) {
-	end := off + int64(len(p))
+	f.note(off, off+int64(len(p)))
+	return f.File.WriteAt(p, off)
+}
+
+// note is called from the writer and from what zeroes ahead of it.
+func (f *cacheFile) note(off, end int64) {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
 	for at := off &^ (pageBytes - 1); at < end && strings.HasSuffix(f.name, logSuffix); at += pageBytes {
 		if from, to := max(at, off), min(at+pageBytes, end); !f.in[at] && at < f.size && (from > at || to < min(at+pageBytes, f.size)) {
-			f.fs.mu.Lock()
 			f.fs.partial = append(f.fs.partial, f.name)
-			f.fs.mu.Unlock()
 		}
 		f.in[at] = true
 	}
-	return f.File.WriteAt(p, off)
 }
 
 func TestOldSegmentsLeaveTheCache(t *testing.T) {
@@ -93,6 +97,8 @@ func TestOldSegmentsLeaveTheCache(t *testing.T) {
 	if !slices.Equal(got, want) || len(want) < 5 {
 		t.Errorf("out of the cache: %q, want %q", got, want)
 	}
+	disk.mu.Lock()
+	defer disk.mu.Unlock()
 	for name, n := range disk.dropped {
 		if n != 1 {
 			t.Errorf("%s was dropped %d times", name, n)
