@@ -70,7 +70,7 @@ func (e env) Do(j group.Job) { e.clerk.do(j) }
 
 func (e env) Observe(ev event.Event) {
 	ev.Group = e.index
-	e.observer.Observe(ev)
+	e.observer.observe(&ev)
 	switch ev.Kind {
 	case event.MessageIn:
 		e.heard.hear(ev.Peer, e.at)

@@ -31,16 +31,20 @@ func newObserver(next event.Observer, logger *slog.Logger) *observer {
 }
 
 // Observe implements event.Observer.
-func (o *observer) Observe(e event.Event) {
+func (o *observer) Observe(e event.Event) { o.observe(&e) }
+
+// observe copies the event only for who wants it: there are dozens for each
+// instance, and most are but counted.
+func (o *observer) observe(e *event.Event) {
 	if int(e.Kind) >= event.Kinds {
 		return
 	}
 	o.counts[uint(e.Group+1)%stripes][e.Kind].Add(1)
-	if o.lines.logger != nil {
-		o.lines.event(e)
+	if o.lines.logger != nil && lineOf[e.Kind].text != "" {
+		o.lines.event(*e)
 	}
 	if o.next != nil {
-		o.next.Observe(e)
+		o.next.Observe(*e)
 	}
 }
 
@@ -108,10 +112,10 @@ func (l *limiter) allow(now time.Duration) (ok bool, dropped int64) {
 	return true, l.dropped.Swap(0)
 }
 
-// event writes the line of an event, if its kind has one.
+// event writes the line of an event whose kind has one.
 func (l *lines) event(e event.Event) {
 	line := &lineOf[e.Kind]
-	if line.text == "" || !l.logger.Enabled(context.Background(), line.level) {
+	if !l.logger.Enabled(context.Background(), line.level) {
 		return
 	}
 	dropped := int64(0)
