@@ -3,12 +3,14 @@ package phxpaxos
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/crowd"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
@@ -44,7 +46,8 @@ type disk struct {
 	// and what the last one took.
 	busySince, took atomic.Int64
 
-	// Of the goroutine alone, kept for their memory.
+	// Of the goroutine alone; puts and touched are kept for their memory.
+	crowd   crowd.Crowd
 	puts    []storage.Put
 	touched []*saver
 }
@@ -109,6 +112,13 @@ func (d *disk) take() (queue []queuedSave, closing bool) {
 	return queue, d.closing
 }
 
+// waiting is how many saves are queued.
+func (d *disk) waiting() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.queue)
+}
+
 // recycle keeps the memory of a queue that is done, and of its records: the
 // storage is done with them, see storage.Put.
 func (d *disk) recycle(queue []queuedSave) {
@@ -131,8 +141,13 @@ func (d *disk) run() {
 		// A sync keeps this thread's processor busy until the runtime notices.
 		// So messages of the same turn leave before it, and groups that are
 		// about to save share it.
-		runtime.Gosched()
+		if d.crowd.Here() {
+			crowd.Gather(d.waiting, math.MaxInt)
+		} else {
+			runtime.Gosched()
+		}
 		queue, closing := d.take()
+		d.crowd.Took(len(queue))
 		for rest := queue; len(rest) > 0; {
 			n := writeSize(rest)
 			d.write(rest[:n])

@@ -1,6 +1,9 @@
 package phxpaxos
 
-import "sync"
+import (
+	"bytes"
+	"sync"
+)
 
 // inputs is what waits for the goroutine of a group, in the order in which it
 // is fed: what the disk reported first, since replies wait for it; control
@@ -13,6 +16,7 @@ type inputs struct {
 	proposals []*proposal
 	cancels   []cancellation
 	packets   [][]byte
+	late      [][]byte // replies of rounds that are decided
 	closing   bool
 }
 
@@ -28,18 +32,14 @@ type cancellation struct {
 	err error
 }
 
-func (in *inputs) empty() bool {
-	return in.saved == 0 && in.failed == nil && len(in.calls) == 0 && len(in.proposals) == 0 &&
-		len(in.cancels) == 0 && len(in.packets) == 0 && !in.closing
-}
-
 // reset forgets the inputs and keeps the memory.
 func (in *inputs) reset() {
 	clear(in.calls)
 	clear(in.proposals)
 	clear(in.cancels)
 	clear(in.packets)
-	*in = inputs{calls: in.calls[:0], proposals: in.proposals[:0], cancels: in.cancels[:0], packets: in.packets[:0]}
+	clear(in.late)
+	*in = inputs{calls: in.calls[:0], proposals: in.proposals[:0], cancels: in.cancels[:0], packets: in.packets[:0], late: in.late[:0]}
 }
 
 // inbox is the mailbox of a group's goroutine: a mutex around a list that the
@@ -47,6 +47,10 @@ func (in *inputs) reset() {
 // With 1 000 callers that is a tenth faster than a buffered channel, and the
 // bound can be on packets alone: proposals are bounded by the gate, saves by
 // the group, and losing either would leave somebody waiting for ever.
+//
+// What changes nothing until something else comes does not wake the goroutine:
+// late replies, and, while unhurried, what the disk reports. That is half of
+// the turns of a proposer.
 type inbox struct {
 	packetsMax int // packets that may wait
 	bytesMax   int // their bytes; a first packet always fits
@@ -55,26 +59,42 @@ type inbox struct {
 	wake chan struct{}
 
 	mu     sync.Mutex
+	rung   bool // since the last take; then another input need not
 	in     inputs
 	spare  inputs // what the goroutine gave back, empty
 	bytes  int    // of in.packets
 	closed error  // why nothing is accepted any more
+
+	// unhurried: the news that saves are on disk may wait for the next input.
+	// It holds from the end of a turn, when nothing changes any more, to the
+	// next take.
+	unhurried bool
 }
+
+// lateMax is how many late replies wait without waking the goroutine.
+const lateMax = 8
 
 func (b *inbox) init(packetsMax, bytesMax int) {
 	b.packetsMax, b.bytesMax = packetsMax, bytesMax
 	b.wake = make(chan struct{}, 1)
 }
 
-// ring wakes the goroutine. Only the input that finds the mailbox empty has
-// to: the token stays until everything is taken.
-func (b *inbox) ring(wasEmpty bool) {
-	if !wasEmpty {
-		return
-	}
+// ring wakes the goroutine.
+func (b *inbox) ring() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
+	}
+}
+
+// unlockAndRing ends putting an input in. Only the first that matters has to
+// ring: the token stays until everything is taken.
+func (b *inbox) unlockAndRing() {
+	first := !b.rung
+	b.rung = true
+	b.mu.Unlock()
+	if first {
+		b.ring()
 	}
 }
 
@@ -85,10 +105,8 @@ func (b *inbox) put(add func(in *inputs)) error {
 		defer b.mu.Unlock()
 		return b.closed
 	}
-	wasEmpty := b.in.empty()
 	add(&b.in)
-	b.mu.Unlock()
-	b.ring(wasEmpty)
+	b.unlockAndRing()
 	return nil
 }
 
@@ -99,10 +117,8 @@ func (b *inbox) propose(p *proposal) error {
 		defer b.mu.Unlock()
 		return b.closed
 	}
-	wasEmpty := b.in.empty()
 	b.in.proposals = append(b.in.proposals, p)
-	b.mu.Unlock()
-	b.ring(wasEmpty)
+	b.unlockAndRing()
 	return nil
 }
 
@@ -121,18 +137,46 @@ func (b *inbox) packet(data []byte) bool {
 		b.mu.Unlock()
 		return false
 	}
-	wasEmpty := b.in.empty()
 	b.in.packets = append(b.in.packets, data)
 	b.bytes += len(data)
+	b.unlockAndRing()
+	return true
+}
+
+// latePacket adds a packet that can wait for the next input. It may wait long,
+// so it is copied: data may be part of much more memory.
+func (b *inbox) latePacket(data []byte) bool {
+	b.mu.Lock()
+	if b.closed != nil || len(b.in.late) >= lateMax {
+		b.mu.Unlock()
+		return b.packet(data)
+	}
+	b.in.late = append(b.in.late, bytes.Clone(data))
 	b.mu.Unlock()
-	b.ring(wasEmpty)
 	return true
 }
 
 // saved tells that the saves up to seq are on disk.
 func (b *inbox) saved(seq uint64) {
-	// A closed mailbox is no error: nobody waits for the news.
-	_ = b.put(func(in *inputs) { in.saved = max(in.saved, seq) })
+	b.mu.Lock()
+	if b.closed != nil { // nobody waits for the news
+		b.mu.Unlock()
+		return
+	}
+	b.in.saved = max(b.in.saved, seq)
+	if b.unhurried {
+		b.mu.Unlock()
+		return
+	}
+	b.unlockAndRing()
+}
+
+// noHurry says that what the disk reports may wait for the next input. Only the
+// goroutine calls it, at the end of a turn.
+func (b *inbox) noHurry() {
+	b.mu.Lock()
+	b.unhurried = true
+	b.mu.Unlock()
 }
 
 // saveFailed tells that the saves from seq on are not on disk.
@@ -160,7 +204,7 @@ func (b *inbox) take() inputs {
 	defer b.mu.Unlock()
 	in := b.in
 	b.in, b.spare = b.spare, inputs{}
-	b.bytes = 0
+	b.bytes, b.rung, b.unhurried = 0, false, false
 	return in
 }
 

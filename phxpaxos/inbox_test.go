@@ -13,6 +13,11 @@ func newInbox(packets, bytes int) *inbox {
 	return b
 }
 
+func (in *inputs) empty() bool {
+	return in.saved == 0 && in.failed == nil && len(in.calls) == 0 && len(in.proposals) == 0 &&
+		len(in.cancels) == 0 && len(in.packets) == 0 && len(in.late) == 0 && !in.closing
+}
+
 func rung(b *inbox) bool {
 	select {
 	case <-b.wake:
@@ -107,6 +112,52 @@ func TestInboxShut(t *testing.T) {
 	b.saved(1)
 	if in := b.take(); !in.empty() {
 		t.Errorf("took %+v", in)
+	}
+}
+
+// What can wait does not wake, and comes with what cannot.
+func TestInboxLetsSomeWait(t *testing.T) {
+	b := newInbox(10, 1000)
+	b.noHurry()
+	data := []byte("late")
+	b.latePacket(data)
+	b.saved(5)
+	data[0] = 'x'
+	if rung(b) {
+		t.Fatal("woken for what can wait")
+	}
+	b.packet([]byte("a"))
+	if !rung(b) {
+		t.Fatal("what waits keeps others from waking")
+	}
+	in := b.take()
+	if in.saved != 5 || len(in.packets) != 1 || len(in.late) != 1 || string(in.late[0]) != "late" {
+		t.Errorf("took %+v", in)
+	}
+	b.recycle(in)
+	if b.saved(6); !rung(b) {
+		t.Error("a new turn was begun without hurry")
+	}
+	b.recycle(b.take())
+	for range lateMax {
+		b.latePacket([]byte("b"))
+	}
+	if rung(b) {
+		t.Error("woken too early")
+	}
+	if b.latePacket([]byte("c")); !rung(b) {
+		t.Error("late packets gather without end")
+	}
+	if in := b.take(); len(in.late) != lateMax || len(in.packets) != 1 {
+		t.Errorf("took %+v", in)
+	}
+	b.noHurry()
+	if b.saveFailed(7, ErrStorage); !rung(b) {
+		t.Error("a failure waits")
+	}
+	b.shut(ErrClosed)
+	if b.latePacket([]byte("d")) {
+		t.Error("took a packet")
 	}
 }
 

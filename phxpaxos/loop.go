@@ -3,11 +3,11 @@ package phxpaxos
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/crowd"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
@@ -51,6 +51,7 @@ type machine interface {
 	Ahead(node nodeid.ID, instance uint64)
 	Cover(nodes []nodeid.ID)
 	Highest() uint64
+	Unhurried() bool
 }
 
 var _ machine = (*group.Group)(nil)
@@ -208,7 +209,7 @@ func (l *loop) run() {
 	}
 	// The timer rings as any input does, so that the goroutine waits for one
 	// channel only; that is quicker than a select.
-	l.timer = time.AfterFunc(0, func() { l.inbox.ring(true) })
+	l.timer = time.AfterFunc(0, func() { l.inbox.ring() })
 	defer l.timer.Stop()
 	l.armed = -1
 	for !l.stopping {
@@ -256,6 +257,9 @@ func (l *loop) turn() {
 		l.stopping = true
 	}
 	l.wakeCallers()
+	if l.machine.Unhurried() {
+		l.inbox.noHurry()
+	}
 }
 
 // takeIn tells the machine the time and everything that waits.
@@ -292,16 +296,7 @@ func (l *loop) comeBack() {
 	}
 	l.publish() // who comes back with a result finds its instance published
 	l.wakeCallers()
-	// Each time some dozens of goroutines run, or none if none is ready; who
-	// does something else between two proposals is not waited for.
-	for before := -1; ; {
-		runtime.Gosched()
-		waiting := l.inbox.proposals()
-		if waiting >= n || waiting <= before {
-			break
-		}
-		before = waiting
-	}
+	crowd.Gather(l.inbox.proposals, n) // who does something else between two proposals is not waited for
 	select {
 	case <-l.inbox.wake:
 		l.armed = -1 // this may have been the timer
@@ -332,7 +327,12 @@ func (l *loop) feed(in *inputs) {
 			}
 		}
 	}
-	for _, packet := range in.packets {
+	l.receive(in.late)
+	l.receive(in.packets)
+}
+
+func (l *loop) receive(packets [][]byte) {
+	for _, packet := range packets {
 		l.observer.Observe(event.Event{Kind: event.Dequeue, Group: l.index, Size: len(packet)})
 		l.machine.Receive(packet)
 	}
@@ -429,7 +429,7 @@ func (l *loop) finish(t *group.Ticket) {
 // then asks it.
 func (l *loop) wakeOnRewind(m sm.StateMachine) {
 	if r, ok := m.(sm.Rewinder); ok {
-		r.OnRewind(l.index, func() { l.inbox.ring(true) })
+		r.OnRewind(l.index, func() { l.inbox.ring() })
 	}
 }
 

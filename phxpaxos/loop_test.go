@@ -13,8 +13,10 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
 
 // script is a machine that does what a test says. It keeps proposals until
@@ -29,6 +31,8 @@ type script struct {
 	trouble func(input string)
 	err     error
 	now     uint64
+
+	unhurried bool
 }
 
 func (s *script) input(format string, args ...any) {
@@ -118,6 +122,7 @@ func (s *script) Instance() uint64  { s.mu.Lock(); defer s.mu.Unlock(); return s
 func (s *script) Readable() uint64  { return 0 }
 func (s *script) MinChosen() uint64 { return 0 }
 func (s *script) Highest() uint64   { return 0 }
+func (s *script) Unhurried() bool   { s.mu.Lock(); defer s.mu.Unlock(); return s.unhurried }
 func (s *script) Err() error        { s.mu.Lock(); defer s.mu.Unlock(); return s.err }
 
 func (s *script) AddStateMachine(m sm.StateMachine) bool { s.input("add %d", m.ID()); return true }
@@ -471,6 +476,44 @@ func TestReceive(t *testing.T) {
 	if n.GroupError(0) != nil {
 		t.Error("the other stopped too")
 	}
+}
+
+// A reply of a decided round, and what the disk reports while only the own vote
+// waits for it, come along with the next input, and wake nobody.
+func TestSomeInputsWait(t *testing.T) {
+	n, s := scripted(t, 1, nil)
+	s[0].set(func() { s[0].now, s[0].unhurried = 5, true })
+	l := n.loops[0]
+	turn := func() {
+		if err := l.do(func(machine) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn()
+	eventually(t, "the turn has ended", func() bool {
+		l.inbox.mu.Lock()
+		defer l.inbox.mu.Unlock()
+		return l.inbox.unhurried && !l.inbox.rung
+	})
+	n.receive(wire.AppendMessage(nil, 0, 1, &paxos.Message{Kind: paxos.AcceptReply, Instance: 4, From: 2}, true))
+	l.inbox.saved(3)
+	l.inbox.mu.Lock()
+	rung, late, saved := l.inbox.rung, len(l.inbox.in.late), l.inbox.in.saved
+	l.inbox.mu.Unlock()
+	if rung || late != 1 || saved != 3 {
+		t.Fatalf("rung %v, %d late, saved %d", rung, late, saved)
+	}
+	turn()
+	if !s[0].has("saved 3") {
+		t.Error("the next turn lacks what the disk reported")
+	}
+	eventually(t, "the reply comes with the next turn", func() bool { return s[0].has("receive") })
+	n.receive(wire.AppendMessage(nil, 0, 1, &paxos.Message{Kind: paxos.AcceptReply, Instance: 5, From: 2}, true))
+	eventually(t, "a reply of the current instance wakes", func() bool {
+		s[0].mu.Lock()
+		defer s[0].mu.Unlock()
+		return strings.Count(strings.Join(s[0].log, "\n"), "receive") == 2
+	})
 }
 
 // Whatever keeps a group from opening, nothing is left behind; a damaged log

@@ -229,10 +229,20 @@ func (n *Node) receive(packet []byte) {
 		return
 	}
 	kind := event.Enqueue
-	if n.disk.full() || !l.inbox.packet(packet) {
+	if n.disk.full() || !l.put(packet) {
 		kind = event.EnqueueReject
 	}
 	n.observer.Observe(event.Event{Kind: kind, Group: index, Size: len(packet)})
+}
+
+// put gives the group a packet and reports whether there was room. A reply of a
+// round that a majority has decided already changes nothing for now: there is
+// one for each instance and node beyond the majority.
+func (l *loop) put(packet []byte) bool {
+	if instance, ok := wire.PeekAcceptReply(packet); ok && instance < l.instance.Load() {
+		return l.inbox.latePacket(packet)
+	}
+	return l.inbox.packet(packet)
 }
 
 // loop returns the group with an index.

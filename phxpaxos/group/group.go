@@ -96,6 +96,10 @@ func (g *Group) Saved(seq uint64) {
 	g.replayer.step(g)
 }
 
+// Unhurried reports whether Saved may be called along with the next input, as
+// if the disk had taken that much longer: nobody hears of it before that.
+func (g *Group) Unhurried() bool { return g.err == nil && g.core.Unhurried() }
+
 // SaveFailed tells that the Saves from seq on are not on disk. The group
 // stops: what it holds in memory is ahead of what it would know after a crash.
 func (g *Group) SaveFailed(seq uint64, err error) {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/crowd"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
@@ -39,7 +39,7 @@ type peer struct {
 	spare   []item
 	round   round
 	backoff backoff
-	crowd   int  // rounds for which many are taken to be sending
+	crowd   crowd.Crowd
 	dialled bool // a connection was tried before
 	failing bool // the last attempt failed, and it was logged
 
@@ -55,16 +55,6 @@ type link struct {
 	since   time.Duration
 	lost    atomic.Bool // set by the watcher
 }
-
-// crowdMin is how many packets in one round mean that many senders are active,
-// so that it pays to let those that can run go first: with a hundred groups
-// there are six times fewer writes. A single group sends at most two at once.
-// For the next crowdRounds it is taken to be so, since the first rounds of a
-// crowd are small ones.
-const (
-	crowdMin    = 3
-	crowdRounds = 16
-)
 
 // run sends until the network closes or the peer was of no interest for a while.
 func (p *peer) run() {
@@ -88,9 +78,7 @@ func (p *peer) next() bool {
 		return p.t.ctx.Err() == nil
 	}
 	p.spare, p.pending, p.head = p.pending[:0], nil, 0
-	if p.crowd > 0 {
-		runtime.Gosched() // who is about to send joins the round
-	}
+	p.gather()
 	for {
 		items, open := p.queue.take(p.spare)
 		if !open {
@@ -104,14 +92,20 @@ func (p *peer) next() bool {
 		// so that the next packet goes over a fresh one (section 19.3, L15).
 		if p.connected() {
 			<-p.queue.wake
-			if p.crowd > 0 {
-				runtime.Gosched()
-			}
+			p.gather()
 			continue
 		}
 		if !p.waitUnconnected() {
 			return false
 		}
+	}
+}
+
+// gather lets who is about to send join the round. With a hundred groups there
+// are six times fewer writes.
+func (p *peer) gather() {
+	if p.crowd.Here() {
+		crowd.Gather(p.queue.length, p.queue.packetsMax)
 	}
 }
 
@@ -323,9 +317,7 @@ func (p *peer) write() {
 	items = items[:p.round.count]
 	p.observeDequeue(items)
 
-	if p.crowd = max(p.crowd-1, 0); len(items) >= crowdMin {
-		p.crowd = crowdRounds
-	}
+	p.crowd.Took(len(items))
 	wrote, err := p.writeAll()
 	p.round.done()
 	done := len(items)

@@ -87,6 +87,13 @@ func (q *queue) take(spare []item) ([]item, bool) {
 	return items, true
 }
 
+// length is how many packets wait to be taken.
+func (q *queue) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.items)
+}
+
 // release gives back the room of packets that the consumer is done with.
 func (q *queue) release(packets, bytes int) {
 	q.mu.Lock()

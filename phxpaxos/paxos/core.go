@@ -227,6 +227,21 @@ func (c *Core) Saved(seq uint64) {
 	c.check()
 }
 
+// Unhurried reports whether the saves under way hold back nothing but this
+// node's own vote, in a round that needs another node's vote as well: then
+// Saved may as well be called when that has come.
+func (c *Core) Unhurried() bool {
+	if c.err != nil || !c.proposer.accepting || c.proposer.tally.missing() < 2 || len(c.out.gated) == 0 {
+		return false
+	}
+	for i := range c.out.gated {
+		if m := &c.out.gated[i].m; m.To != c.cfg.Me || m.Kind != AcceptReply {
+			return false
+		}
+	}
+	return true
+}
+
 // SaveFailed tells that the saves from seq on are not on disk. What they
 // promise is never said, and the core stops.
 func (c *Core) SaveFailed(seq uint64, err error) {

@@ -154,6 +154,39 @@ func TestOwnVoteCountsOnceDurable(t *testing.T) {
 	}
 }
 
+// What the disk reports may wait for the next input only where nothing but the
+// own vote waits for it, and that alone decides nothing.
+func TestUnhurried(t *testing.T) {
+	c, b := newCore(t, State{})
+	want := func(when string, unhurried bool) {
+		t.Helper()
+		b.take(c)
+		if c.Unhurried() != unhurried {
+			t.Errorf("%s: unhurried %v", when, !unhurried)
+		}
+	}
+	want("idle", false)
+	c.Propose([]byte("v"))
+	want("the others have not heard of the ballot", false)
+	c.Saved(1)
+	want("prepared", false)
+	c.Step(&Message{Kind: PrepareReply, From: n2, Ballot: Ballot{1, 0}})
+	want("nobody has voted", true)
+	c.Step(&Message{Kind: AcceptReply, From: n3, Instance: 7, Ballot: Ballot{1, 0}})
+	want("a vote of another instance", true)
+	c.Step(&Message{Kind: Prepare, From: n3, Ballot: Ballot{5, n3}})
+	want("a promise to another waits as well", false)
+	c.Saved(3)
+	want("all is saved", false)
+
+	c, b = leader(t)
+	want("nobody has voted", true)
+	c.Step(&Message{Kind: AcceptReply, From: n3, Ballot: Ballot{1, 0}})
+	want("the own vote decides", false)
+	c.Saved(2)
+	want("decided", false)
+}
+
 func TestRepeatedAndForeignRepliesDoNotCount(t *testing.T) {
 	c, _ := leader(t)
 	for range 3 {

@@ -54,6 +54,9 @@ func (t *tally) add(from nodeid.ID, rejected bool) bool {
 // passed: a majority said yes.
 func (t *tally) passed() bool { return t.yes >= t.members.Quorum() }
 
+// missing is how many must say yes yet.
+func (t *tally) missing() int { return max(t.members.Quorum()-t.yes, 0) }
+
 // lost: waiting for more replies cannot help.
 func (t *tally) lost() bool {
 	return !t.passed() && (t.no >= t.members.Quorum() || t.heard == len(t.members))

@@ -20,6 +20,7 @@ func FuzzOpen(f *testing.F) {
 		group, peeked := PeekGroup(packet)
 		p, err := Open(packet)
 		sender, parses := Sender(packet)
+		PeekAcceptReply(packet)
 		if err != nil {
 			wantOpen(t, err)
 			return
@@ -42,7 +43,9 @@ func FuzzOpen(f *testing.F) {
 			t.Fatalf("from %v, but Sender says %v %v", from, sender, parses)
 		}
 		for _, crc := range []bool{false, true} {
-			back, hasCRC, err := read(v.packet(crc))
+			again := v.packet(crc)
+			v.peeks(t, again)
+			back, hasCRC, err := read(again)
 			if err != nil || hasCRC != crc {
 				t.Fatalf("encoded again: HasCRC %v, error %v", hasCRC, err)
 			}

@@ -108,6 +108,25 @@ func PeekGroup(packet []byte) (group int, ok bool) {
 	return int(int32(binary.LittleEndian.Uint32(packet))), true
 }
 
+// PeekAcceptReply returns the instance of a packet that looks like an
+// AcceptReply, without checking the rest: a hint, for a packet in the form that
+// nodes write. ok is false for every other packet.
+func PeekAcceptReply(packet []byte) (instance uint64, ok bool) {
+	if len(packet) < prefixSize {
+		return 0, false
+	}
+	bodyAt := prefixSize + int(binary.LittleEndian.Uint16(packet[4:]))
+	if len(packet) < bodyAt+3 {
+		return 0, false
+	}
+	body := packet[bodyAt:]
+	if body[0] != varint1 || body[1] != byte(paxos.AcceptReply) || body[2] != varint2 {
+		return 0, false
+	}
+	instance, n := protowire.ConsumeVarint(body[3:])
+	return instance, n > 0
+}
+
 // Open checks a packet's lengths, header, trailer and, if it is there, our
 // CRC. Errors match ErrShort, ErrHeader, ErrChecksum or ErrCRC. A header
 // without a version means that there is no trailer (spec/protocol.md section

@@ -33,3 +33,38 @@ func TestSender(t *testing.T) {
 		}
 	}
 }
+
+// peeks checks what PeekAcceptReply says of a packet that means v.
+func (v *meaning) peeks(t *testing.T, packet []byte) {
+	t.Helper()
+	want := v.command == CommandPaxos && v.message.Kind == paxos.AcceptReply
+	instance, ok := PeekAcceptReply(packet)
+	if ok != want || ok && instance != v.message.Instance {
+		t.Fatalf("kind %v, instance %d: peeked %d %v", v.message.Kind, v.message.Instance, instance, ok)
+	}
+}
+
+func TestPeekAcceptReply(t *testing.T) {
+	replies := 0
+	for _, v := range samples() {
+		for _, crc := range []bool{false, true} {
+			v.peeks(t, v.packet(crc))
+		}
+		if v.command == CommandPaxos && v.message.Kind == paxos.AcceptReply {
+			replies++
+		}
+	}
+	if replies == 0 {
+		t.Error("no reply among the samples")
+	}
+	reply := paxos.Message{Kind: paxos.AcceptReply, Instance: 1 << 40, From: 7}
+	packet := AppendMessage(nil, 1, 2, &reply, true)
+	if n := testing.AllocsPerRun(100, func() { PeekAcceptReply(packet) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	for n := range packet {
+		if instance, ok := PeekAcceptReply(packet[:n]); ok && instance != reply.Instance {
+			t.Errorf("%d bytes of the packet are of instance %d", n, instance)
+		}
+	}
+}

@@ -26,6 +26,7 @@ var arrows = []arrow{
 	{"phxpaxos/checksum", nil},
 	{"phxpaxos/timer", nil},
 	{"phxpaxos/waitlock", nil},
+	{"phxpaxos/crowd", nil},
 	{"phxpaxos/sm", nil},
 	{"phxpaxos/paxos", []string{"phxpaxos/timer"}},
 	{"phxpaxos/wire", []string{"phxpaxos/wire/...", "phxpaxos/paxos", "phxpaxos/sm"}},
@@ -33,14 +34,14 @@ var arrows = []arrow{
 	{"phxpaxos/group", []string{"phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm", "phxpaxos/timer"}},
 	{"phxpaxos/storage/...", []string{"phxpaxos/storage/..."}},
 	{"phxpaxos/transfer", []string{"phxpaxos/wire", "phxpaxos/sm", "phxpaxos/storage"}},
-	{"phxpaxos/network/...", []string{"phxpaxos/network/..."}},
+	{"phxpaxos/network/...", []string{"phxpaxos/network/...", "phxpaxos/crowd"}},
 	{"phxpaxos/sim/...", []string{
 		"phxpaxos/sim/...", "phxpaxos/group", "phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm",
 		"phxpaxos/timer", "phxpaxos/storage/...", "phxpaxos/transfer",
 	}},
 	{"phxpaxos", []string{
 		"phxpaxos/group", "phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm", "phxpaxos/timer",
-		"phxpaxos/waitlock", "phxpaxos/storage/...", "phxpaxos/network/...", "phxpaxos/transfer",
+		"phxpaxos/waitlock", "phxpaxos/crowd", "phxpaxos/storage/...", "phxpaxos/network/...", "phxpaxos/transfer",
 	}},
 	{"plugin/network/...", []string{"plugin/network/...", "phxpaxos/network/...", "phxpaxos/wire"}}, // wire: who a packet is from
 	{"plugin/statemachine/...", []string{"plugin/statemachine/...", "phxpaxos/sm"}},
