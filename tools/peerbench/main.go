@@ -156,7 +156,7 @@ func playAll(ctx context.Context, o *options, s system, r *results, show func(st
 	defer func() { stop() }()
 	groups := 0
 	for _, l := range o.loads {
-		if l.Groups > 1 && !s.groups {
+		if l.Groups > 1 && !s.groups || l.Callers > 1 && s.single {
 			continue
 		}
 		if l.Groups != groups {

@@ -33,16 +33,18 @@ type node interface {
 type system struct {
 	name   string
 	groups bool // can have more than one
+	single bool // serves one caller only
 	start  func(setup) (node, error)
 }
 
 var systems = []system{
-	{"phxpaxos", true, startPhxpaxos},
-	{"dragonboat-tan", true, startTan},
-	{"dragonboat-mux", true, startMux},
-	{"dragonboat-pebble", true, startPebble},
-	{"hashicorp-wal", false, startHashicorp},
-	{"etcd-raft-wal", false, startEtcd},
+	{name: "phxpaxos", groups: true, start: startPhxpaxos},
+	{name: "dragonboat-tan", groups: true, start: startTan},
+	{name: "dragonboat-mux", groups: true, start: startMux},
+	{name: "dragonboat-pebble", groups: true, start: startPebble},
+	{name: "hashicorp-wal", start: startHashicorp},
+	{name: "etcd-raft-wal", start: startEtcd},
+	{name: "bare", single: true, start: startBare},
 }
 
 func names() string {
