@@ -125,7 +125,7 @@ type child struct {
 	said  *strings.Builder
 }
 
-func startChild(s setup) (*child, error) {
+func startChild(procs int, s setup) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -137,6 +137,9 @@ func startChild(s setup) (*child, error) {
 	defer theirs.Close()
 	c := &child{cmd: exec.Command(self), said: &strings.Builder{}}
 	c.cmd.Env = append(os.Environ(), childEnv+"=1")
+	if procs > 0 {
+		c.cmd.Env = append(c.cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", procs))
+	}
 	c.cmd.Stdout, c.cmd.Stderr = c.said, c.said
 	c.cmd.ExtraFiles = []*os.File{theirs}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ^C is for the parent alone

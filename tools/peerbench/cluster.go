@@ -25,7 +25,7 @@ type cluster struct {
 
 const nodes = 3
 
-func startCluster(s system, dir string, groups int) (c *cluster, err error) {
+func startCluster(v variant, dir string, groups int) (c *cluster, err error) {
 	addrs, err := freeAddrs()
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func startCluster(s system, dir string, groups int) (c *cluster, err error) {
 		if err := os.Mkdir(mine, 0o755); err != nil {
 			return c, err
 		}
-		n, err := startChild(setup{System: s.name, Me: i, Addrs: addrs, Dir: mine, Groups: groups})
+		n, err := startChild(v.procs, setup{System: v.name, Me: i, Addrs: addrs, Dir: mine, Groups: groups})
 		if err != nil {
 			return c, err
 		}

@@ -10,6 +10,10 @@
 // all rounds, a ratio the median of the ratios of each round. So a change of
 // the machine's mood hits all systems alike.
 //
+// Three processes share the processors of one machine, so each system runs
+// twice: as Go sets it up, for all processors, and with one for each process
+// (-procs). What each does best counts.
+//
 // How each system is configured is said at the top of its file; what each
 // offers for speed is used:
 //
@@ -18,6 +22,7 @@
 //	               and with its default (Pebble)
 //	hashicorp.go   hashicorp/raft with raft-wal
 //	etcdraft.go    etcd's raft with etcd's WAL and a transport of ours
+//	bare.go        no system: what all have to do at least, for one caller
 //
 // The module is one of its own, so that none of this reaches those who use
 // the library. The program is a tool of this project and may change.

@@ -17,6 +17,7 @@ import (
 
 type options struct {
 	systems  []system
+	procs    []int
 	loads    []load
 	rounds   int
 	warmup   time.Duration
@@ -54,6 +55,7 @@ func parseArgs(args []string) (*options, error) {
 	flags := flag.NewFlagSet("peerbench", flag.ContinueOnError)
 	which := flags.String("systems", names(), "which to compare; the first is compared with each of the others")
 	what := flags.String("loads", defaultLoads, "groups x bytes x callers, several with commas")
+	procs := flags.String("procs", "0,1", "GOMAXPROCS of each process, several with commas, each is tried and the best counts; 0 leaves it to Go, which takes all `processors`")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each system plays each load, 1..100")
 	flags.DurationVar(&o.warmup, "warmup", 700*time.Millisecond, "how long a load runs before it is measured")
 	flags.DurationVar(&o.measured, "measured", 2*time.Second, "how long it is measured")
@@ -78,6 +80,13 @@ func parseArgs(args []string) (*options, error) {
 			return nil, fmt.Errorf("-systems: %w", err)
 		}
 		o.systems = append(o.systems, s)
+	}
+	for text := range strings.SplitSeq(*procs, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > 1024 {
+			return nil, fmt.Errorf("-procs: %q must be in 0..1024", text)
+		}
+		o.procs = append(o.procs, n)
 	}
 	for text := range strings.SplitSeq(*what, ",") {
 		l, err := parseLoad(text)
@@ -112,14 +121,15 @@ func run(ctx context.Context, o *options) error {
 	r := newResults(o)
 	began := time.Now()
 	var failed error
+	all := o.variants()
 	for round := range o.rounds {
-		for i := range o.systems {
-			// Each round begins with another system.
-			s := o.systems[(i+round)%len(o.systems)]
-			if failed = playAll(ctx, o, s, r, func(what string) {
-				fmt.Fprintf(os.Stderr, "[%6.1fs] round %d of %d, %s: %s\n", time.Since(began).Seconds(), round+1, o.rounds, s.name, what)
+		for i := range all {
+			// Each round begins with another one.
+			v := all[(i+round)%len(all)]
+			if failed = playAll(ctx, o, v, r, func(what string) {
+				fmt.Fprintf(os.Stderr, "[%6.1fs] round %d of %d, %v: %s\n", time.Since(began).Seconds(), round+1, o.rounds, v, what)
 			}); failed != nil {
-				failed = fmt.Errorf("%s: %w", s.name, failed)
+				failed = fmt.Errorf("%v: %w", v, failed)
 				break
 			}
 		}
@@ -143,9 +153,19 @@ func run(ctx context.Context, o *options) error {
 	return errors.Join(append(errs, failed)...)
 }
 
-// playAll plays all loads on one system, with one cluster for each number of
+// variants are all systems in all ways.
+func (o *options) variants() (all []variant) {
+	for _, s := range o.systems {
+		for _, n := range o.procs {
+			all = append(all, variant{s, n})
+		}
+	}
+	return all
+}
+
+// playAll plays all loads on one variant, with one cluster for each number of
 // groups.
-func playAll(ctx context.Context, o *options, s system, r *results, show func(string)) (err error) {
+func playAll(ctx context.Context, o *options, v variant, r *results, show func(string)) (err error) {
 	var c *cluster
 	stop := func() {
 		if c != nil {
@@ -156,13 +176,13 @@ func playAll(ctx context.Context, o *options, s system, r *results, show func(st
 	defer func() { stop() }()
 	groups := 0
 	for _, l := range o.loads {
-		if l.Groups > 1 && !s.groups || l.Callers > 1 && s.single {
+		if l.Groups > 1 && !v.groups || l.Callers > 1 && v.single {
 			continue
 		}
 		if l.Groups != groups {
 			stop()
 			show(fmt.Sprintf("starting with %d groups", l.Groups))
-			if c, err = startCluster(s, o.dir, l.Groups); err != nil {
+			if c, err = startCluster(v, o.dir, l.Groups); err != nil {
 				return err
 			}
 			groups = l.Groups
@@ -171,7 +191,7 @@ func playAll(ctx context.Context, o *options, s system, r *results, show func(st
 		if err != nil {
 			return fmt.Errorf("%v: %w", l, err)
 		}
-		r.add(l, s.name, f)
+		r.add(l, v, f)
 		show(fmt.Sprintf("%v: %.0f ops/s", l, f.OpsPerSec))
 	}
 	return nil

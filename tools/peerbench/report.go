@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// results keeps every figure, by load and system, in the order of the rounds.
+// results keeps every figure, by load and variant, in the order of the rounds.
 type results struct {
 	o   *options
 	all map[string]map[string][]figure
@@ -18,14 +18,27 @@ func newResults(o *options) *results {
 	return &results{o: o, all: map[string]map[string][]figure{}}
 }
 
-func (r *results) add(l load, system string, f figure) {
+func (r *results) add(l load, v variant, f figure) {
 	if r.all[l.String()] == nil {
 		r.all[l.String()] = map[string][]figure{}
 	}
-	r.all[l.String()][system] = append(r.all[l.String()][system], f)
+	r.all[l.String()][v.String()] = append(r.all[l.String()][v.String()], f)
 }
 
-// markdown is a table for each load.
+// best is the quickest variant of a system at a load, "" if there is none.
+func (r *results) best(by map[string][]figure, s system) string {
+	name, most := "", 0.0
+	for _, n := range r.o.procs {
+		v := variant{s, n}.String()
+		if ops := mid(by[v], opsPerSec); ops > most {
+			name, most = v, ops
+		}
+	}
+	return name
+}
+
+// markdown is a table for each load. The first system at its best is compared
+// with all; the best of each other one is in bold.
 func (r *results) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d rounds, each load measured for %v after %v; %s, %d processors; medians, ratios with their least and greatest\n",
@@ -36,13 +49,17 @@ func (r *results) markdown() string {
 			continue
 		}
 		fmt.Fprintf(&b, "\n### %v\n\n", l)
-		first := r.o.systems[0].name
+		first := r.best(by, r.o.systems[0])
 		fmt.Fprintf(&b, "| system | ops/s | p50 ms | p99 ms | p99.9 ms | CPU s per 10k ops | peak MiB | %s is quicker by |\n", first)
 		b.WriteString("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
-		for _, s := range r.o.systems {
-			if fs := by[s.name]; len(fs) > 0 {
-				fmt.Fprintf(&b, "| %s | %.0f | %.2f | %.2f | %.2f | %.3f | %d | %s |\n", s.name,
-					mid(fs, func(f figure) float64 { return f.OpsPerSec }),
+		for _, v := range r.o.variants() {
+			if fs := by[v.String()]; len(fs) > 0 {
+				name := v.String()
+				if name == r.best(by, v.system) {
+					name = "**" + name + "**"
+				}
+				fmt.Fprintf(&b, "| %s | %.0f | %.2f | %.2f | %.2f | %.3f | %d | %s |\n", name,
+					mid(fs, opsPerSec),
 					mid(fs, func(f figure) float64 { return millis(f.P50) }),
 					mid(fs, func(f figure) float64 { return millis(f.P99) }),
 					mid(fs, func(f figure) float64 { return millis(f.P999) }),
@@ -54,6 +71,8 @@ func (r *results) markdown() string {
 	}
 	return b.String()
 }
+
+func opsPerSec(f figure) float64 { return f.OpsPerSec }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 

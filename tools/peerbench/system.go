@@ -16,6 +16,19 @@ type setup struct {
 	Groups int
 }
 
+// variant is a system with what Go is allowed to use.
+type variant struct {
+	system
+	procs int // GOMAXPROCS of each process, 0 to leave it to Go
+}
+
+func (v variant) String() string {
+	if v.procs == 0 {
+		return v.name
+	}
+	return fmt.Sprintf("%s, GOMAXPROCS=%d", v.name, v.procs)
+}
+
 // opMax bounds one operation. It is far above anything that is measured.
 const opMax = 30 * time.Second
 
