@@ -3,7 +3,6 @@ package phxpaxos
 import (
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -142,7 +141,7 @@ func (d *disk) run() {
 		// So messages of the same turn leave before it, and groups that are
 		// about to save share it.
 		if d.crowd.Here() {
-			crowd.Gather(d.waiting, math.MaxInt)
+			crowd.Gather(d.waiting, crowd.Enough)
 		} else {
 			runtime.Gosched()
 		}

@@ -9,6 +9,9 @@ const (
 	// lasts is for how many rounds they are taken to be active from then on,
 	// since the first rounds of a crowd are small ones.
 	lasts = 16
+	// Enough is how much in one write makes the cost of the write small beside
+	// that of what is in it; to wait for more would only take memory.
+	Enough = 256
 	// turnsMax bounds how often others go first.
 	turnsMax = 32
 )

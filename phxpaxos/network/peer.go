@@ -105,7 +105,7 @@ func (p *peer) next() bool {
 // are six times fewer writes.
 func (p *peer) gather() {
 	if p.crowd.Here() {
-		crowd.Gather(p.queue.length, p.queue.packetsMax)
+		crowd.Gather(p.queue.length, crowd.Enough)
 	}
 }
 
