@@ -55,11 +55,11 @@ bench: ## throughput of three processes on this machine, synced: 1, 10, 100 and 
 	$(GO) run ./tools/bench/phxpaxos_bench
 
 .PHONY: peers
-peers: ## this library and others in turns, about 12 minutes; ROUNDS=… and PEERS='-loads …' change it
+peers: ## this library and others in turns, about 26 minutes; ROUNDS=… and PEERS='-loads …' change it
 	cd tools/peerbench && $(GO) run . $(if $(filter command line,$(origin ROUNDS)),-rounds $(ROUNDS)) $(PEERS)
 
 .PHONY: bench-table
-bench-table: ## the tables of docs/performance.md, about 15 minutes on a quiet machine; DISK=… is the directory to measure in
+bench-table: ## the tables of docs/performance.md, about 25 minutes on a quiet machine; DISK=… is the directory to measure in
 	$(GO) run ./tools/bench/phxpaxos_bench -matrix -seconds 2 -warmup 0.5 $(if $(DISK),-dir $(DISK)) -markdown docs/performance_matrix.md -svg docs/performance_matrix.svg
 	cd tools/peerbench && $(GO) run . -measured 1200ms -warmup 500ms $(if $(DISK),-dir $(DISK)) -markdown ../../docs/performance_peers.md
 
