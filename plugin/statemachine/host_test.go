@@ -291,6 +291,68 @@ func TestResultsAndFailures(t *testing.T) {
 	}
 }
 
+// The first groups have a connection each, the others share one. All get what
+// is theirs, also in the life after a crash.
+func TestManyGroups(t *testing.T) {
+	const groups = 700 // more than have connections of their own
+	d := newDriver(t, "memory", statemachine.Options{})
+	twin, err := ledger.Open("", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// execute brings an instance through a group, and before it all below that
+	// a process has lost.
+	execute := func(group int, instance uint64) error {
+		next := instance
+		for end := time.Now().Add(soon); time.Now().Before(end); {
+			if to, ok := d.m.Rewound(group); ok {
+				next = to + 1 // sm.NoCheckpoint is the highest number
+			}
+			entry := sm.Entry{Group: group, Instance: next, Last: true, Value: fmt.Appendf(nil, "%d of %d", next, group)}
+			results, err := d.m.ExecuteBatch([]sm.Entry{entry}, nil)
+			if errors.Is(err, sm.ErrInterrupted) {
+				time.Sleep(time.Millisecond)
+				continue
+			}
+			if err != nil || next == instance {
+				want, _ := twin.Execute(entry)
+				if err == nil && !bytes.Equal(results[0], want) {
+					err = fmt.Errorf("group %d, instance %d: %q, want %q", group, instance, results[0], want)
+				}
+				return err
+			}
+			next++
+		}
+		return fmt.Errorf("group %d, instance %d: not within %v", group, instance, soon)
+	}
+	for instance := range uint64(3) {
+		if instance == 2 {
+			d.kill()
+		}
+		work := make(chan int)
+		failed := make(chan error, groups)
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				for group := range work {
+					if err := execute(group, instance); err != nil {
+						failed <- err
+					}
+				}
+			})
+		}
+		for group := range groups {
+			work <- group
+		}
+		close(work)
+		wg.Wait()
+		close(failed)
+		for err := range failed {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestCheckpointsAreTold(t *testing.T) {
 	d := newDriver(t, "ledger", statemachine.Options{})
 	c := d.m.(sm.Checkpointer)
