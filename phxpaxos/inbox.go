@@ -15,8 +15,8 @@ type inputs struct {
 	calls     []func(machine)
 	proposals []*proposal
 	cancels   []cancellation
-	packets   [][]byte
 	late      [][]byte // replies of rounds that are decided
+	packets   [][]byte
 	closing   bool
 }
 
@@ -49,8 +49,7 @@ func (in *inputs) reset() {
 // the group, and losing either would leave somebody waiting for ever.
 //
 // What changes nothing until something else comes does not wake the goroutine:
-// late replies, and, while unhurried, what the disk reports. That is half of
-// the turns of a proposer.
+// late replies, and, while unhurried, what the disk reports.
 type inbox struct {
 	packetsMax int // packets that may wait
 	bytesMax   int // their bytes; a first packet always fits

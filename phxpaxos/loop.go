@@ -209,7 +209,7 @@ func (l *loop) run() {
 	}
 	// The timer rings as any input does, so that the goroutine waits for one
 	// channel only; that is quicker than a select.
-	l.timer = time.AfterFunc(0, func() { l.inbox.ring() })
+	l.timer = time.AfterFunc(0, l.inbox.ring)
 	defer l.timer.Stop()
 	l.armed = -1
 	for !l.stopping {
@@ -331,6 +331,7 @@ func (l *loop) feed(in *inputs) {
 	l.receive(in.packets)
 }
 
+// receive feeds packets.
 func (l *loop) receive(packets [][]byte) {
 	for _, packet := range packets {
 		l.observer.Observe(event.Event{Kind: event.Dequeue, Group: l.index, Size: len(packet)})
@@ -429,7 +430,7 @@ func (l *loop) finish(t *group.Ticket) {
 // then asks it.
 func (l *loop) wakeOnRewind(m sm.StateMachine) {
 	if r, ok := m.(sm.Rewinder); ok {
-		r.OnRewind(l.index, func() { l.inbox.ring() })
+		r.OnRewind(l.index, l.inbox.ring)
 	}
 }
 

@@ -108,6 +108,12 @@ func PeekGroup(packet []byte) (group int, ok bool) {
 	return int(int32(binary.LittleEndian.Uint32(packet))), true
 }
 
+// bodyOffset is where a packet says that its body begins, which may be behind
+// its end. The packet holds the prefix at least.
+func bodyOffset(packet []byte) int {
+	return prefixSize + int(binary.LittleEndian.Uint16(packet[4:]))
+}
+
 // PeekAcceptReply returns the instance of a packet that looks like an
 // AcceptReply, without checking the rest: a hint, for a packet in the form that
 // nodes write. ok is false for every other packet.
@@ -115,7 +121,7 @@ func PeekAcceptReply(packet []byte) (instance uint64, ok bool) {
 	if len(packet) < prefixSize {
 		return 0, false
 	}
-	bodyAt := prefixSize + int(binary.LittleEndian.Uint16(packet[4:]))
+	bodyAt := bodyOffset(packet)
 	if len(packet) < bodyAt+3 {
 		return 0, false
 	}
@@ -136,7 +142,7 @@ func Open(packet []byte) (Packet, error) {
 	if !ok {
 		return Packet{}, fmt.Errorf("%w: %d bytes, want at least %d", ErrShort, len(packet), prefixSize+1)
 	}
-	bodyAt := prefixSize + int(binary.LittleEndian.Uint16(packet[4:]))
+	bodyAt := bodyOffset(packet)
 	if bodyAt > len(packet) {
 		return Packet{}, fmt.Errorf("%w: it ends at %d, the packet has %d bytes", ErrHeader, bodyAt, len(packet))
 	}

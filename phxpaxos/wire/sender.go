@@ -1,10 +1,6 @@
 package wire
 
-import (
-	"encoding/binary"
-
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
-)
+import "github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 
 // Sender returns the node that a receiver would take for the sender of a packet:
 // nodeid.None if the packet names none. ok is false for a packet that no
@@ -14,7 +10,7 @@ func Sender(packet []byte) (id nodeid.ID, ok bool) {
 	if len(packet) < prefixSize {
 		return nodeid.None, false
 	}
-	bodyAt := prefixSize + int(binary.LittleEndian.Uint16(packet[4:]))
+	bodyAt := bodyOffset(packet)
 	if bodyAt > len(packet) {
 		return nodeid.None, false
 	}

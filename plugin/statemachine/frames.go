@@ -19,9 +19,10 @@ const (
 )
 
 // frames sends and receives messages on a connection, each behind its length.
-// One goroutine sends at a time, and one receives. For what passes between two processes that take turns,
-// system calls and woken threads are all that counts; here they are one write
-// and one read for each message, by the goroutine that has it or waits for it.
+// One goroutine sends at a time, and one receives. For what passes between two
+// processes that take turns, system calls and woken threads are all that counts;
+// here they are one write and one read for each message, by the goroutine that
+// has it or waits for it.
 type frames struct {
 	conn net.Conn
 	in   *bufio.Reader
