@@ -64,6 +64,14 @@ func (stamp) BeforePropose(group int, value []byte) []byte {
 	return fmt.Appendf(nil, "%s, stamped in group %d", value, group)
 }
 
+// hang never returns. Without cgo Go ends a program whose only goroutine waits
+// for nothing that can come.
+func hang() {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
 // child is the program that is loaded.
 func child(mode string) error {
 	dir := os.Getenv(childDir)
@@ -115,19 +123,19 @@ func child(mode string) error {
 	case "exits":
 		return errors.New("no data, no life")
 	case "says nothing":
-		select {}
+		hang()
 	case "says nonsense":
 		fmt.Println("hello there")
-		select {}
+		hang()
 	case "says too much":
 		os.Stdout.Write(bytes.Repeat([]byte("x"), 1<<20))
-		select {}
+		hang()
 	case "other version":
 		fmt.Println("1|99|unix|/nowhere|grpc")
-		select {}
+		hang()
 	case "nobody listens":
 		fmt.Println("1|1|unix|/nowhere/at/all|grpc")
-		select {}
+		hang()
 	case "reserved id":
 		return statemachine.Serve(reserved{l})
 	}
