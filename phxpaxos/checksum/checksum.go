@@ -1,9 +1,13 @@
-// Package checksum is the original's sampling CRC-32, which packets, records,
+// Package checksum has the original's sampling CRC-32, which packets, records,
 // checkpoint blocks and the chain of values share (spec/protocol.md section
-// 4.1). It may change between versions.
+// 4.1), and the CRC-32C over every byte that this library adds. It may change
+// between versions.
 package checksum
 
-import "hash/crc32"
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
 
 // Strides of the original (spec/protocol.md section 2.1).
 const (
@@ -32,15 +36,48 @@ func gathered(crc uint32, data []byte, stride int) uint32 {
 	buf := make([]byte, gatherFrom)
 	for len(data) > 0 {
 		n := min(len(buf), (len(data)+stride-1)/stride)
-		at := 0
-		for i := range buf[:n] {
-			buf[i] = data[at]
-			at += stride
-		}
+		at := gather(buf[:n], data, stride)
 		crc = crc32.Update(crc, crc32.IEEETable, buf[:n])
 		data = data[min(at, len(data)):]
 	}
 	return crc
+}
+
+// gather fills buf and returns where the next byte would come from.
+func gather(buf, data []byte, stride int) (at int) {
+	rest := buf
+	switch stride {
+	case PacketStride:
+		rest = gather7(buf, data)
+	case ValueStride:
+		rest = gather8(buf, data)
+	}
+	at = (len(buf) - len(rest)) * stride
+	for i := range rest {
+		rest[i] = data[at]
+		at += stride
+	}
+	return at
+}
+
+// gather7 and gather8 fill buf eight bytes at a time and return what is left
+// of it. With constant offsets they take a third of the time of a loop.
+func gather7(buf, data []byte) []byte {
+	for ; len(buf) >= 8 && len(data) >= 7*8; buf, data = buf[8:], data[7*8:] {
+		d := data[:7*8]
+		binary.LittleEndian.PutUint64(buf, uint64(d[0])|uint64(d[7])<<8|uint64(d[14])<<16|uint64(d[21])<<24|
+			uint64(d[28])<<32|uint64(d[35])<<40|uint64(d[42])<<48|uint64(d[49])<<56)
+	}
+	return buf
+}
+
+func gather8(buf, data []byte) []byte {
+	for ; len(buf) >= 8 && len(data) >= 8*8; buf, data = buf[8:], data[8*8:] {
+		d := data[:8*8]
+		binary.LittleEndian.PutUint64(buf, uint64(d[0])|uint64(d[8])<<8|uint64(d[16])<<16|uint64(d[24])<<24|
+			uint64(d[32])<<32|uint64(d[40])<<40|uint64(d[48])<<48|uint64(d[56])<<56)
+	}
+	return buf
 }
 
 // Sampled continues crc over data[0], data[stride], data[2*stride] …, the

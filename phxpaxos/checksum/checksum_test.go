@@ -58,9 +58,42 @@ func TestAgreesWithGathering(t *testing.T) {
 	}
 }
 
+// CRC32C in pieces is the CRC of the whole, at every length around a piece.
+func TestCRC32C(t *testing.T) {
+	d := rand.New(rand.NewPCG(3, 4))
+	data := make([]byte, 40<<10)
+	for i := range data {
+		data[i] = byte(d.Uint32())
+	}
+	table := crc32.MakeTable(crc32.Castagnoli)
+	for _, at := range []int{9, 8 << 10, 16 << 10, 24 << 10, 40<<10 - 9} {
+		for n := at - 9; n <= at+9; n++ {
+			if got, want := checksum.CRC32C(uint32(n), data[:n]), crc32.Update(uint32(n), table, data[:n]); got != want {
+				t.Fatalf("%d bytes: %08x, want %08x", n, got, want)
+			}
+		}
+	}
+	if got := checksum.CRC32C(0, []byte("123456789")); got != 0xE3069283 {
+		t.Errorf("%08x, want e3069283", got) // the check value that RFC 3720's polynomial is known by
+	}
+}
+
 func Example() {
 	fmt.Printf("%08x\n", checksum.Sampled(0, []byte("123456789"), checksum.PacketStride))
 	// Output: af86add3
+}
+
+// BenchmarkCRC32C is what a megabyte costs that is in no near cache.
+func BenchmarkCRC32C(b *testing.B) {
+	far := make([][]byte, 64)
+	for i := range far {
+		far[i] = make([]byte, 1<<20)
+		far[i][i] = 1 // or all would be the same page of zeros
+	}
+	b.SetBytes(int64(len(far[0])))
+	for i := 0; b.Loop(); i++ {
+		checksum.CRC32C(1, far[i%len(far)])
+	}
 }
 
 // BenchmarkSampled is what a megabyte costs.

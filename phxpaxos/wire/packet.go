@@ -3,7 +3,6 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -36,11 +35,7 @@ const (
 	crcSize     = 2 + 4
 )
 
-// Both are read only.
-var (
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-	zeroCRC    [4]byte
-)
+var zeroCRC [4]byte // read only
 
 // Packet is an opened packet.
 type Packet struct {
@@ -94,7 +89,7 @@ func appendHeader(dst []byte, group int, cluster uint64, command Command, crc bo
 // the trailer covers it.
 func seal(dst []byte, start, crcAt int) []byte {
 	if crcAt != 0 {
-		binary.LittleEndian.PutUint32(dst[crcAt:], crc32.Checksum(dst[start:], castagnoli))
+		binary.LittleEndian.PutUint32(dst[crcAt:], checksum.CRC32C(0, dst[start:]))
 	}
 	return binary.LittleEndian.AppendUint32(dst, checksum.Sampled(0, dst[start:], checksum.PacketStride))
 }
@@ -181,9 +176,9 @@ func checkCRC(data []byte, bodyAt int, parsed bool) (present bool, err error) {
 	if !tagged {
 		return false, fmt.Errorf("%w: its CRC is not the last field", ErrHeader)
 	}
-	want := crc32.Update(0, castagnoli, data[:at+2])
-	want = crc32.Update(want, castagnoli, zeroCRC[:])
-	want = crc32.Update(want, castagnoli, data[bodyAt:])
+	want := checksum.CRC32C(0, data[:at+2])
+	want = checksum.CRC32C(want, zeroCRC[:])
+	want = checksum.CRC32C(want, data[bodyAt:])
 	if got := binary.LittleEndian.Uint32(data[at+2:]); got != want {
 		return false, fmt.Errorf("%w: %08x, computed %08x", ErrCRC, got, want)
 	}

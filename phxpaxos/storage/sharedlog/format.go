@@ -2,7 +2,8 @@ package sharedlog
 
 import (
 	"encoding/binary"
-	"hash/crc32"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
 )
 
 // Kind says what a record of the log does.
@@ -32,8 +33,6 @@ const (
 	dropBytes  = 17
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // Header is what stands in front of every payload: 32 bytes, little-endian.
 //
 //	 0  uint32 CRC-32C of the 28 bytes behind, begun with the segment's seed
@@ -62,8 +61,8 @@ var padding [alignment]byte
 
 // payloadSum is the checksum of a payload and its filling.
 func payloadSum(data []byte) uint32 {
-	sum := crc32.Checksum(data, castagnoli)
-	return crc32.Update(sum, castagnoli, padding[:padded(int64(len(data)))-int64(len(data))])
+	sum := checksum.CRC32C(0, data)
+	return checksum.CRC32C(sum, padding[:padded(int64(len(data)))-int64(len(data))])
 }
 
 func (h *Header) append(b []byte, seed uint32) []byte {
@@ -76,7 +75,7 @@ func (h *Header) append(b []byte, seed uint32) []byte {
 	binary.LittleEndian.PutUint64(p[16:], h.Instance)
 	binary.LittleEndian.PutUint32(p[24:], h.Durable)
 	binary.LittleEndian.PutUint32(p[28:], h.Sum)
-	binary.LittleEndian.PutUint32(p, crc32.Update(seed, castagnoli, p[4:headBytes]))
+	binary.LittleEndian.PutUint32(p, checksum.CRC32C(seed, p[4:headBytes]))
 	return b
 }
 
@@ -106,7 +105,7 @@ func decodeHeader(p []byte, seed uint32) (h Header, ok bool) {
 		(h.Kind == Record || h.Kind == Copy) && (h.Length == 0 || h.Instance > instanceMax):
 		return h, false
 	}
-	return h, binary.LittleEndian.Uint32(p) == crc32.Update(seed, castagnoli, p[4:headBytes])
+	return h, binary.LittleEndian.Uint32(p) == checksum.CRC32C(seed, p[4:headBytes])
 }
 
 // beginning is the payload of a Begin record.

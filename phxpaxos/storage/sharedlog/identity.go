@@ -4,13 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"math/rand/v2"
 	"path"
 	"path/filepath"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
 
@@ -48,7 +48,7 @@ func (id identity) encode() []byte {
 	out := make([]byte, identityAgain+identityBytes)
 	one := append([]byte(identityMagic), 0, 0, 0, 0, 0, 0, 0, 0)
 	binary.LittleEndian.PutUint64(one[8:], id.salt)
-	one = binary.LittleEndian.AppendUint32(one, crc32.Checksum(one, castagnoli))
+	one = binary.LittleEndian.AppendUint32(one, checksum.CRC32C(0, one))
 	copy(out, one)
 	copy(out[identityAgain:], one)
 	return out
@@ -60,7 +60,7 @@ func decodeIdentity(b []byte) (id identity, ok bool) {
 			continue
 		}
 		p := b[at : at+identityBytes]
-		if binary.LittleEndian.Uint32(p[16:]) == crc32.Checksum(p[:16], castagnoli) {
+		if binary.LittleEndian.Uint32(p[16:]) == checksum.CRC32C(0, p[:16]) {
 			return identity{binary.LittleEndian.Uint64(p[8:])}, true
 		}
 	}
@@ -72,7 +72,7 @@ func decodeIdentity(b []byte) (id identity, ok bool) {
 // used again never passes for a record of the new one.
 func (id identity) seed(seq uint64) uint32 {
 	b := binary.LittleEndian.AppendUint64(nil, id.salt)
-	return crc32.Checksum(binary.LittleEndian.AppendUint64(b, seq), castagnoli)
+	return checksum.CRC32C(0, binary.LittleEndian.AppendUint64(b, seq))
 }
 
 // Is reports whether a directory holds a shared log. A directory that does

@@ -3,10 +3,10 @@ package sharedlog
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"maps"
 	"slices"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
 
@@ -113,7 +113,7 @@ func encodeIndex(seg *segment, tallies map[uint32]*tally) []byte {
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(groups)))
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(vars)))
 	out = binary.LittleEndian.AppendUint32(out, seg.seed)
-	sum := crc32.Update(crc32.Update(crc32.Checksum(out, castagnoli), castagnoli, rows), castagnoli, vars)
+	sum := checksum.CRC32C(checksum.CRC32C(checksum.CRC32C(0, out), rows), vars)
 	out = binary.LittleEndian.AppendUint32(out, sum)
 	return append(append(append(out, rows...), vars...), entries...)
 }
@@ -167,7 +167,7 @@ func appendEntry(b []byte, group uint32, e entry, seed uint32) []byte {
 func entrySum(b []byte, group, seed uint32) uint32 {
 	var g [4]byte
 	binary.LittleEndian.PutUint32(g[:], group)
-	return crc32.Update(crc32.Update(seed, castagnoli, g[:]), castagnoli, b[:16])
+	return checksum.CRC32C(checksum.CRC32C(seed, g[:]), b[:16])
 }
 
 func decodeEntry(b []byte, group, seed uint32) (e entry, ok bool) {
@@ -202,7 +202,7 @@ func decodeTable(b []byte, seq uint64, seed uint32) (t table, err error) {
 		return t, bad
 	}
 	body := b[indexHead:entriesAt(rows, vars)]
-	if crc32.Update(crc32.Checksum(b[:44], castagnoli), castagnoli, body) != sum {
+	if checksum.CRC32C(checksum.CRC32C(0, b[:44]), body) != sum {
 		return t, bad
 	}
 	byGroup := map[uint32]int{}

@@ -3,8 +3,9 @@ package sharedlog
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
 )
 
 // windowBytes is how much a scanner reads at once.
@@ -66,7 +67,7 @@ func (sc *scanner) payload(h *Header, off int64, keep bool) (data []byte, whole 
 		if err != nil || len(b) == 0 {
 			return nil, false, err
 		}
-		sum = crc32.Update(sum, castagnoli, b)
+		sum = checksum.CRC32C(sum, b)
 		if keep {
 			data = append(data, b...)
 		}

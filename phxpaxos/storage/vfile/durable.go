@@ -4,10 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"path"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
 
@@ -63,7 +63,7 @@ func (d durable) encode() []byte {
 	le.PutUint32(b[64:], uint32(d.last.loc.offset))
 	le.PutUint32(b[68:], d.last.loc.crc)
 	le.PutUint32(b[72:], d.last.crc)
-	le.PutUint32(b[80:], crc32.Checksum(b[:80], castagnoli))
+	le.PutUint32(b[80:], checksum.CRC32C(0, b[:80]))
 	return b
 }
 
@@ -77,7 +77,7 @@ func flagIf(on bool, flag uint32) uint32 {
 func decodeDurable(b []byte) (d durable, ok bool) {
 	le := binary.LittleEndian
 	if len(b) < durableBytes || le.Uint32(b) != durableMagic ||
-		le.Uint32(b[80:]) != crc32.Checksum(b[:80], castagnoli) {
+		le.Uint32(b[80:]) != checksum.CRC32C(0, b[:80]) {
 		return durable{}, false
 	}
 	flags := le.Uint32(b[4:])

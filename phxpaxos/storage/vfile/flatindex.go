@@ -4,11 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"path"
 	"sort"
 	"sync"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
 
@@ -91,7 +91,7 @@ func appendFlat(b []byte, key uint64, value []byte, gone bool) []byte {
 	b = binary.LittleEndian.AppendUint64(b, key)
 	b = binary.LittleEndian.AppendUint16(b, n)
 	b = append(b, value...)
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[at:], castagnoli)^flatGone)
+	b = binary.LittleEndian.AppendUint32(b, checksum.CRC32C(0, b[at:])^flatGone)
 	return append(b, make([]byte, at+flatBytes(len(value))-len(b))...)
 }
 
@@ -108,7 +108,7 @@ func decodeFlat(b []byte) (key uint64, value []byte, gone bool, n int) {
 		return 0, nil, false, 0
 	}
 	body := b[:flatHead+length]
-	if binary.LittleEndian.Uint32(b[len(body):]) != crc32.Checksum(body, castagnoli)^flatGone {
+	if binary.LittleEndian.Uint32(b[len(body):]) != checksum.CRC32C(0, body)^flatGone {
 		return 0, nil, false, 0
 	}
 	return key, append([]byte(nil), body[flatHead:]...), gone, flatBytes(length)

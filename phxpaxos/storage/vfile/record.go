@@ -3,6 +3,8 @@ package vfile
 import (
 	"encoding/binary"
 	"hash/crc32"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
 )
 
 // A record in a value file (spec/storage-api.md section 2.4):
@@ -83,7 +85,7 @@ func fullCRC(instance uint64, data []byte) uint32 {
 	for i := range keyBytes {
 		crc = castagnoli[byte(crc)^byte(instance>>(8*i))] ^ crc>>8
 	}
-	return crc32.Update(^crc, castagnoli, data)
+	return checksum.CRC32C(^crc, data)
 }
 
 // hasZeroSector reports whether the bytes that are to lie at offset hold a

@@ -4,13 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"path"
 	"sort"
 	"sync"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
 
@@ -47,13 +47,13 @@ func (e entry) encode(b []byte, file int) {
 	le.PutUint32(b[16:], e.sampled)
 	le.PutUint32(b[20:], e.full)
 	le.PutUint32(b[24:], uint32(file)|flagIf(e.intent, intentBit))
-	le.PutUint32(b[28:], crc32.Checksum(b[:28], castagnoli))
+	le.PutUint32(b[28:], checksum.CRC32C(0, b[:28]))
 }
 
 // decodeEntry reports false for anything but a whole entry of that file.
 func decodeEntry(b []byte, file int) (entry, bool) {
 	le := binary.LittleEndian
-	if len(b) < entryBytes || le.Uint32(b[28:]) != crc32.Checksum(b[:28], castagnoli) || le.Uint32(b[24:])&^intentBit != uint32(file) {
+	if len(b) < entryBytes || le.Uint32(b[28:]) != checksum.CRC32C(0, b[:28]) || le.Uint32(b[24:])&^intentBit != uint32(file) {
 		return entry{}, false
 	}
 	e := entry{

@@ -2,12 +2,12 @@ package vfile
 
 import (
 	"fmt"
-	"hash/crc32"
 	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
@@ -147,7 +147,7 @@ func (g *group) stage(p *storage.Put) {
 		length:   int32(keyBytes + len(p.Data)),
 		instance: p.Instance,
 		sampled:  sampledCRC(p.Instance, p.Data),
-		full:     crc32.Checksum(rec, castagnoli),
+		full:     checksum.CRC32C(0, rec),
 	}
 	if hasZeroSector(at, rec) {
 		st.buf = st.buf[:from]
