@@ -3,6 +3,7 @@ package phxpaxos
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,8 @@ type machine interface {
 	Deadline() time.Duration
 	HandBack()
 	Flush()
+	Early() bool
+	SendEarly()
 	Close()
 	Instance() uint64
 	Readable() uint64
@@ -257,6 +260,10 @@ func (l *loop) turn() {
 		l.stopping = true
 	}
 	l.wakeCallers()
+	if l.machine.Early() {
+		runtime.Gosched() // what this turn has sent and saved is more urgent
+		l.machine.SendEarly()
+	}
 	if l.machine.Unhurried() {
 		l.inbox.noHurry()
 	}

@@ -184,9 +184,7 @@ func (n *Node) makeLoops(opts *Options, open openFunc) error {
 		}
 		n.loops[i] = l
 	}
-	if len(n.loops) > 1 { // one alone asks for itself
-		n.loops[0].siblings = siblings{n.loops}
-	}
+	n.loops[0].siblings = siblings{n.loops}
 	return nil
 }
 
@@ -203,6 +201,7 @@ func groupConfig(opts *Options, l *loop) group.Config {
 		Rand:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		PacketCRC: !opts.NoPacketCRC,
 		NoSync:    opts.NoSync, SyncInterval: opts.SyncInterval,
+		EarlyBytesMin: earlyBytesMin,
 		BatchCountMax: opts.Batch.CountMax, BatchBytesMax: opts.Batch.BytesMax, BatchDelay: opts.Batch.Delay,
 		ValueBytesMax: opts.packedMax(),
 		CheckHistory:  !opts.FirstStart,

@@ -75,6 +75,9 @@ const (
 	// as if it heard nothing.
 	unsavedMax = 256 << 20
 
+	// earlyBytesMin is from where on sending a batch before its turn pays.
+	earlyBytesMin = 128 << 10
+
 	// opensMax is how many groups replay their log at once when a node
 	// starts: enough to keep disk and processors busy, few enough that their
 	// buffers fit in memory.

@@ -44,6 +44,7 @@ type Config struct {
 	BatchBytesMax       int           // stop filling a batch at so many bytes
 	BatchDelay          time.Duration // wait so long for a second proposal to be joined by more
 	ValueBytesMax       int           // largest value with its 4-byte prefix
+	EarlyBytesMin       int           // from how many bytes on a batch is sent before its turn, see SendEarly; 0 for never
 
 	Timing  paxos.Timing  // zero: the original's times for the mode
 	Hazards paxos.Hazards // only tests switch safety rules off

@@ -93,5 +93,6 @@ type Ticket struct {
 	until    time.Duration // a bid: this node's lease if it wins
 	version  uint64        // an election: the one that it follows
 	lost     int           // instances closed with another value
+	early    uint64        // number of the value, sent early, that it is in
 	executed bool          // Result and Index are final
 }

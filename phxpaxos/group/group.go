@@ -20,6 +20,7 @@ type Group struct {
 	err  error // why the group stopped; matches ErrGroupFailed
 
 	queue    queue
+	early    early
 	finished []*Ticket // for Env.Finish at the next Flush
 	exec     executor
 	teach    teacher
@@ -44,7 +45,7 @@ type Group struct {
 
 // Propose takes a proposal; it comes back by Env.Finish.
 func (g *Group) Propose(t *Ticket) {
-	t.queued, t.lost, t.executed = g.now, 0, false
+	t.queued, t.lost, t.early, t.executed = g.now, 0, 0, false
 	if err := g.refuse(t); err != nil {
 		g.finish(t, err)
 		return
@@ -114,6 +115,7 @@ func (g *Group) Tick(now time.Duration) {
 	}
 	g.core.Tick(g.now)
 	g.queue.expire(g)
+	g.early.tick(g.now)
 	g.teach.tick(g)
 	g.exec.rewind(g)
 	g.settle()
@@ -140,7 +142,7 @@ func (g *Group) Deadline() time.Duration {
 	if !ok {
 		at = never
 	}
-	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.exec.deadline(g), g.teach.deadline, g.reads.deadline, g.election.deadline(), g.digests.at,
+	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.early.kept.until, g.exec.deadline(g), g.teach.deadline, g.reads.deadline, g.election.deadline(), g.digests.at,
 		g.clean.at, g.replayer.at, g.give.deadline, g.fetch.deadline, g.newcomer.at, g.course.at} {
 		if d != 0 {
 			at = min(at, d)
@@ -208,6 +210,7 @@ func (g *Group) stop(err error) {
 	g.observe(event.Event{Kind: event.GroupFailed, Instance: g.core.Instance(), Err: g.err})
 	g.queue.drain(g, g.err)
 	g.reads.drain(g, g.err)
+	g.early.kept = earlyValue{}
 	g.master.until = 0 // a group that has stopped is no master
 }
 

@@ -148,6 +148,7 @@ func (c *cluster) run() {
 		busy = false
 		for _, n := range c.nodes {
 			n.g.Flush()
+			n.g.SendEarly()
 		}
 		for _, n := range c.nodes {
 			busy = n.disk() || busy

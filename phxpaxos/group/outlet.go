@@ -34,8 +34,17 @@ func (o outlet) Observe(e event.Event) { o.g.observe(e) }
 // send packs m and hands it to its receiver, or to every other member.
 func (g *Group) send(m *paxos.Message) {
 	m.From = g.cfg.Me
+	if short, ok := g.queue.current.name(m); ok {
+		m = &short
+	}
 	packet := g.queue.packet(g, m)
-	stream := m.Kind == paxos.LearnValue || m.Kind == paxos.AskForLearn || m.Kind == paxos.Digest
+	stream := false
+	switch m.Kind {
+	case paxos.LearnValue, paxos.AskForLearn, paxos.Digest:
+		stream = true
+	case paxos.EarlyValue, paxos.AcceptEarly:
+		stream = true // the second must not overtake the first
+	}
 	if m.To != nodeid.None {
 		g.env.Send(m.To, packet, stream)
 		return

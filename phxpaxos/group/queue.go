@@ -14,6 +14,7 @@ import (
 type queue struct {
 	waiting  []*Ticket // in the order of Propose
 	current  batch
+	next     batch         // sent early; its tickets are the first ones of waiting, unless that has changed
 	deadline time.Duration // earliest deadline of a ticket, 0 for none
 	batchAt  time.Duration // when a batch that waits for company starts, 0 for none
 	entries  []wire.BatchEntry
@@ -26,6 +27,8 @@ type batch struct {
 	around  []byte    // value is its end; the rest is room for one packet around it, nil once that was made
 	tickets []*Ticket // by index in the value; nil for one that was cancelled
 	since   time.Duration
+	number  uint64        // under which value was sent early, 0 if it was not
+	accept  paxos.Message // the accept that named it, if there was one
 }
 
 // entryOverhead is what one member of a batch takes besides its bytes.
@@ -101,6 +104,9 @@ func (q *queue) expire(g *Group) {
 // knows of nothing that it lacks.
 func (q *queue) start(g *Group) {
 	q.batchAt = 0
+	if len(q.waiting) == 0 {
+		q.next = batch{} // its callers have given up
+	}
 	if g.err != nil || q.current.active || len(q.waiting) == 0 || g.core.Chosen() != nil {
 		return
 	}
@@ -186,53 +192,78 @@ func (q *queue) gather(g *Group) bool {
 	return true
 }
 
-// take makes one value of the first tickets that fit.
-func (q *queue) take(g *Group) batch {
-	n, size := 0, 4
-	for n < len(q.waiting) && n < max(1, g.cfg.BatchCountMax) {
+// fit says how many of the waiting tickets make the next value, how large that
+// is at most, and whether it is one that hardly more could be added to.
+func (q *queue) fit(g *Group) (n, size int, full bool) {
+	size = 4
+	for n < len(q.waiting) {
 		// Membership and elections stay alone, as the original has them.
 		if n > 0 && (g.internal(q.waiting[n].SM) || g.internal(q.waiting[0].SM)) {
-			break
+			return n, size, true
 		}
 		next := size + len(q.waiting[n].Value) + entryOverhead
-		if n > 0 && (next > g.cfg.ValueBytesMax || size >= g.cfg.BatchBytesMax) {
-			break
+		if n > 0 && (next > g.cfg.ValueBytesMax || size >= g.cfg.BatchBytesMax || n >= g.cfg.BatchCountMax) {
+			return n, size, true
 		}
 		size = next
 		n++
 	}
-	b := batch{active: true, since: g.now, tickets: append([]*Ticket(nil), q.waiting[:n]...)}
+	return n, size, 4*size >= 3*g.cfg.BatchBytesMax || 4*n >= 3*g.cfg.BatchCountMax
+}
+
+// take makes one value of the first tickets that fit, or takes the one that
+// was made early.
+func (q *queue) take(g *Group) batch {
+	b := q.next
+	q.next = batch{}
+	if !b.begins(q.waiting) {
+		n, size, _ := q.fit(g)
+		b = q.pack(g, q.waiting[:n], size)
+	}
+	b.active, b.since = true, g.now
+	n := len(b.tickets)
+	for _, t := range b.tickets {
+		g.observe(event.Event{Kind: event.BatchWait, Took: g.now - t.queued})
+	}
+	if n > 1 {
+		g.observe(event.Event{Kind: event.BatchSend, Size: n})
+	}
 	rest := copy(q.waiting, q.waiting[n:])
 	clear(q.waiting[rest:])
 	q.waiting = q.waiting[:rest]
+	return b
+}
 
+// pack makes one value of tickets, which needs size bytes at most.
+func (q *queue) pack(g *Group, tickets []*Ticket, size int) batch {
+	b := batch{tickets: append([]*Ticket(nil), tickets...)}
 	q.entries = q.entries[:0]
-	for _, t := range b.tickets {
-		g.observe(event.Event{Kind: event.BatchWait, Took: g.now - t.queued})
+	for _, t := range tickets {
 		q.entries = append(q.entries, wire.BatchEntry{SM: t.SM, Value: t.Value})
 	}
 	g.beforePropose(q.entries)
 	room := make([]byte, wire.RoomFront, wire.RoomFront+size+wire.RoomBack)
-	if n == 1 { // the original does not wrap a single value
+	if len(tickets) == 1 { // the original does not wrap a single value
 		b.around = wire.AppendValue(room, q.entries[0].SM, q.entries[0].Value)
 	} else {
 		b.around = wire.AppendBatch(room, q.entries)
-		g.observe(event.Event{Kind: event.BatchSend, Size: n})
 	}
 	clear(q.entries)
 	b.value = b.around[wire.RoomFront:len(b.around):len(b.around)]
 	return b
 }
 
-// packet is the packet of an accept, made around the value under way if it is
-// for that one, else a copy.
+// packet is the packet of a message, made around the value of a batch if it
+// carries that, else a copy.
 func (q *queue) packet(g *Group, m *paxos.Message) []byte {
 	b := &q.current
-	if m.Kind == paxos.Accept && cap(b.around)-len(b.around) >= wire.RoomBack &&
-		len(m.Value) == len(b.value) && &m.Value[0] == &b.value[0] {
+	if m.Kind == paxos.EarlyValue {
+		b = &q.next
+	}
+	if (m.Kind == paxos.Accept || m.Kind == paxos.EarlyValue) && cap(b.around)-len(b.around) >= wire.RoomBack && b.carries(m.Value) {
 		around := b.around
 		b.around = nil
-		return wire.AcceptAround(around, wire.RoomFront, g.cfg.Index, g.Cluster(), m, g.cfg.PacketCRC)
+		return wire.Around(around, wire.RoomFront, g.cfg.Index, g.Cluster(), m, g.cfg.PacketCRC)
 	}
 	size := len(m.Value) + len(m.SystemVariables) + len(m.MasterVariables) + messageOverhead
 	return wire.AppendMessage(make([]byte, 0, size), g.cfg.Index, g.Cluster(), m, g.cfg.PacketCRC)

@@ -81,6 +81,9 @@ func (g *Group) step(m *paxos.Message) {
 	if m.From == g.cfg.Me || m.From == nodeid.None {
 		return
 	}
+	if m.Kind == paxos.AcceptEarly && !g.spell(m) {
+		return
+	}
 	g.newcomer.hears(g, m)
 	switch m.Kind {
 	case paxos.Prepare, paxos.Accept:
@@ -123,6 +126,10 @@ func (g *Group) step(m *paxos.Message) {
 		g.digests.hear(g, m)
 	case paxos.AskCheckpoint:
 		g.give.asked(g, m)
+	case paxos.EarlyValue:
+		g.onEarlyValue(m)
+	case paxos.EarlyMissed:
+		g.onEarlyMissed(m)
 	default:
 		g.observe(event.Event{Kind: event.MessageUnknown, Peer: m.From, Number: uint64(m.Kind)})
 	}

@@ -65,6 +65,7 @@ var exploreFields = []struct {
 		"Kind": kept, "From": kept, "To": kept, "Instance": kept, "Ballot": kept, "PreAccepted": kept, "RejectedBy": kept,
 		"Value": kept, "LastChecksum": kept, "Checked": "always",
 		"Now": teaching, "MinChosen": teaching, "NeedAck": teaching, "Followed": teaching,
+		"Early":        "of package group: a core neither sends nor gets such messages",
 		"HasVariables": teaching, "SystemVariables": teaching, "MasterVariables": teaching,
 	}},
 }

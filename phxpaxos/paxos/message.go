@@ -31,6 +31,9 @@ const (
 	HistoryAsk   Kind = 1004 // newcomer -> all: how far are you
 	HistoryReply Kind = 1005 // -> newcomer: nothing at Now or above has my vote
 	Drive        Kind = 1006 // newcomer -> member: have something decided at this instance
+	EarlyValue   Kind = 1007 // proposer -> all: a value that an accept may name later
+	AcceptEarly  Kind = 1008 // proposer -> all: Accept, with the value that was sent as Early
+	EarlyMissed  Kind = 1009 // acceptor -> proposer: I do not have Early, send me the whole accept
 )
 
 var kindNames = map[Kind]string{
@@ -39,6 +42,7 @@ var kindNames = map[Kind]string{
 	Confirm: "Confirm", LearnAck: "LearnAck", AskCheckpoint: "AskCheckpoint",
 	ReadAsk: "ReadAsk", ReadReply: "ReadReply", Digest: "Digest",
 	HistoryAsk: "HistoryAsk", HistoryReply: "HistoryReply", Drive: "Drive",
+	EarlyValue: "EarlyValue", AcceptEarly: "AcceptEarly", EarlyMissed: "EarlyMissed",
 }
 
 func (k Kind) String() string {
@@ -57,7 +61,7 @@ type Message struct {
 	To       nodeid.ID // the receiver, or nodeid.None for every other member; not on the wire
 	Instance uint64    // the sender's current instance, or the one the message is about
 
-	// Ballot: of the request in Prepare, Accept and Success (its node is
+	// Ballot: of the request in Prepare, Accept, AcceptEarly and Success (its node is
 	// From); in replies the number is echoed and the node is that of the
 	// request's sender, which the wire does not carry: there it is zero. In
 	// LearnValue: under which the value was accepted. ReadAsk, HistoryAsk
@@ -66,7 +70,8 @@ type Message struct {
 
 	PreAccepted Ballot // PrepareReply: accepted before, or null
 	RejectedBy  uint64 // replies: number of the higher promise, 0 if it is a yes
-	Value       []byte // Accept, LearnValue, Digest, PrepareReply with PreAccepted
+	Value       []byte // Accept, EarlyValue, LearnValue, Digest, PrepareReply with PreAccepted
+	Early       uint64 // EarlyValue, AcceptEarly, EarlyMissed: which value of the proposer, not 0
 
 	Now       uint64 // Offer: the teacher's current instance; ReadReply, HistoryReply: see there
 	MinChosen uint64 // Offer: lowest instance the teacher keeps
@@ -109,6 +114,9 @@ func (m *Message) String() string {
 	}
 	if m.NeedAck {
 		b.WriteString(" ack!")
+	}
+	if m.Early != 0 {
+		fmt.Fprintf(&b, " early=%d", m.Early)
 	}
 	return b.String()
 }

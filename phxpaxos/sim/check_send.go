@@ -15,6 +15,8 @@ import (
 //     is offered one value.
 //   - P7: what is offered is offered under a ballot that a quorum of the
 //     members in force at the instance has promised, durably.
+//   - A number under which a value was sent early stands for that value alone,
+//     and an accept names only what was sent.
 //   - A success or a learned value is sent only when a quorum has it.
 type sendCheck struct {
 	r     *reporter
@@ -25,7 +27,13 @@ type sendCheck struct {
 
 	promises map[paxos.Ballot]nodeSet
 	offered  map[ballotAt]uint64 // hash of the value in the accepts sent
+	early    map[earlyAt]uint64  // hash of the value sent under a number
 	prepare  []prepareRound      // by node, the newest
+}
+
+type earlyAt struct {
+	node   int
+	number uint64
 }
 
 type prepareRound struct {
@@ -36,7 +44,7 @@ type prepareRound struct {
 
 func newSendCheck(r *reporter, group int, ids []nodeid.ID, disk []*diskCheck, votes *voteCheck, promises map[paxos.Ballot]nodeSet) *sendCheck {
 	return &sendCheck{r: r, group: group, ids: ids, disk: disk, votes: votes, promises: promises,
-		offered: map[ballotAt]uint64{}, prepare: make([]prepareRound, len(ids))}
+		offered: map[ballotAt]uint64{}, early: map[earlyAt]uint64{}, prepare: make([]prepareRound, len(ids))}
 }
 
 // sent takes a message that leaves a node for another. turn counts how often
@@ -48,7 +56,17 @@ func (c *sendCheck) sent(node int, to nodeid.ID, m *paxos.Message, turn uint64) 
 		c.fresh(node, m, turn)
 	case paxos.Accept:
 		c.ballot(node, m)
-		c.oneValue(node, m)
+		c.oneValue(node, m, bytesHash(m.Value))
+	case paxos.EarlyValue:
+		c.sentEarly(node, m)
+	case paxos.AcceptEarly:
+		value, ok := c.early[earlyAt{node, m.Early}]
+		if !ok {
+			c.r.fail("only what was sent is named", "group %d: node %d sends %v, which names a value that it has not sent", c.group, node, m)
+			return
+		}
+		c.ballot(node, m)
+		c.oneValue(node, m, value)
 	case paxos.PrepareReply:
 		if !m.Rejected() {
 			c.promise(node, to, m)
@@ -89,13 +107,21 @@ func (c *sendCheck) fresh(node int, m *paxos.Message, turn uint64) {
 	*last = this
 }
 
-func (c *sendCheck) oneValue(node int, m *paxos.Message) {
+func (c *sendCheck) sentEarly(node int, m *paxos.Message) {
+	at, h := earlyAt{node, m.Early}, bytesHash(m.Value)
+	if was, ok := c.early[at]; ok && was != h {
+		c.r.fail("one value per number", "group %d: node %d sends a second value under number %d", c.group, node, m.Early)
+	}
+	c.early[at] = h
+}
+
+// oneValue takes an offer of the value with hash h.
+func (c *sendCheck) oneValue(node int, m *paxos.Message, h uint64) {
 	at := ballotAt{m.Instance, paxos.Ballot{Number: m.Ballot.Number, Node: c.ids[node]}}
 	if members := c.votes.model.members(m.Instance); (c.promises[at.ballot] & members).size() < members.quorum() {
 		c.r.fail("offers are backed by promises (P7)", "group %d: node %d offers a value at instance %d under %v, which %v have promised; the members are %v",
 			c.group, node, m.Instance, at.ballot, c.promises[at.ballot], members)
 	}
-	h := bytesHash(m.Value)
 	if was, ok := c.offered[at]; ok && was != h {
 		c.r.fail("one value per ballot", "group %d: node %d offers a second value for instance %d under %v",
 			c.group, node, m.Instance, at.ballot)

@@ -57,6 +57,7 @@ func (m *member) Send(to nodeid.ID, packet []byte, stream bool) {
 	if msg, ok := w.reader.read(packet); ok {
 		m.checks().sends.sent(m.n.index, to, msg, m.turn)
 		m.checkRound(msg)
+		w.stats.early(msg.Kind)
 		if w.trace != nil {
 			w.tracef(m.n.name, "-> %s group %d %s", w.nodes[target].name, m.index, describeMessage(msg, to))
 		}
@@ -156,14 +157,15 @@ func (m *member) shadows(e sm.Entry, id uint64) {
 func (m *member) checkRound(msg *paxos.Message) {
 	w, n := m.n.w, m.n
 	switch msg.Kind {
-	case paxos.Prepare, paxos.Accept, paxos.PrepareReply, paxos.AcceptReply:
+	case paxos.Prepare, paxos.Accept, paxos.AcceptEarly, paxos.PrepareReply, paxos.AcceptReply:
 	default:
 		return
 	}
 	if n.role == follower {
 		w.report.fail("followers only learn", "group %d: follower %s sends %v", m.index, n.name, msg)
 	}
-	if msg.Kind != paxos.Prepare && msg.Kind != paxos.Accept || msg.Instance != m.g.Instance() {
+	asks := msg.Kind == paxos.Prepare || msg.Kind == paxos.Accept || msg.Kind == paxos.AcceptEarly
+	if !asks || msg.Instance != m.g.Instance() {
 		return
 	}
 	have, want := setOf(m.g.Members()), m.checks().model.members(msg.Instance)

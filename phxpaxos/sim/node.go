@@ -260,13 +260,14 @@ func (m *member) config(chance *rand.Rand) group.Config {
 	w := m.n.w
 	x := &w.plan.world
 	var siblings group.Siblings
-	if m.index == 0 && w.plan.Groups > 1 {
+	if m.index == 0 && (w.plan.Groups > 1 || w.plan.digest) {
 		siblings = siblingsOf{m.n}
 	}
 	return group.Config{
 		Siblings: siblings, Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: m.configured(), Following: m.n.following,
 		StateMachines: m.machines(chance), Rand: chance, PacketCRC: w.plan.crc,
 		BatchCountMax: w.plan.load.batchMax, BatchBytesMax: 512000, BatchDelay: w.plan.load.batchDelay,
+		EarlyBytesMin: w.plan.load.early,
 		ValueBytesMax: 10 << 20, Hazards: w.hazards,
 		UseMembers: x.members, UseMaster: x.master && m.n.role != stranger, MasterLease: x.lease, Fence: x.fence && m.n.role != stranger,
 		ChangeBeforePropose: x.change, Hold: x.hold,
@@ -395,6 +396,7 @@ func (m *member) flush() {
 	m.flushing = false
 	m.turn++
 	m.g.Flush()
+	m.g.SendEarly()
 	m.afterFlush()
 }
 

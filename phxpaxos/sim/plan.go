@@ -110,6 +110,7 @@ type loadPlan struct {
 	executeMany  bool // state machines take several entries at once
 	losses       int  // per ten thousand entries at which a state machine falls back to what it saved
 	saves        int  // per ten thousand ends of instances at which it saves
+	early        int  // bytes from which on a batch is sent before its turn, 0 for never
 }
 
 // bytesMax is more than any record of this load takes.
@@ -139,6 +140,7 @@ type Plan struct {
 	jitter time.Duration // how late a group's goroutine gets to run, at most
 	drift  int64         // ppm
 	crc    bool
+	digest bool // nodes with one group send digests as well
 
 	without []string // troubles taken out
 	any     bool     // the seed decides on the kind
@@ -219,6 +221,7 @@ func (p *Plan) drawMachines() {
 	r := stream(p.Seed, streamMachine)
 	p.load.executeMany = r.IntN(2) == 0
 	p.load.losses, p.load.saves = pick(r, 0, 0, 20, 100), pick(r, 0, 100, 3000)
+	p.load.early, p.digest = pick(r, 0, 1, 1, 150), r.IntN(2) == 0
 }
 
 // drawFaults draws which kinds occur, how densely, and then each of them.

@@ -50,8 +50,8 @@ func (w *World) result() Result {
 
 // String is a seed's plan in a few lines.
 func (p *Plan) String() string {
-	s := fmt.Sprintf("seed %d: %d nodes, %d groups, chaos %v\n  net %+v\n  disk %+v\n  load %+v\n  %v world %+v\n  jitter %v drift %d crc %v\n",
-		p.Seed, p.Nodes, p.Groups, p.Chaos, p.net, p.disk, p.load, p.Kind, p.world, p.jitter, p.drift, p.crc)
+	s := fmt.Sprintf("seed %d: %d nodes, %d groups, chaos %v\n  net %+v\n  disk %+v\n  load %+v\n  %v world %+v\n  jitter %v drift %d crc %v digest %v\n",
+		p.Seed, p.Nodes, p.Groups, p.Chaos, p.net, p.disk, p.load, p.Kind, p.world, p.jitter, p.drift, p.crc, p.digest)
 	for i, f := range p.Faults {
 		skip := ""
 		if p.Skip[i] {

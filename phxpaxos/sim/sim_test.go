@@ -138,6 +138,28 @@ func TestLostMemory(t *testing.T) {
 	}
 }
 
+// TestEarlyValues: batches that are sent before their turn change nothing, also
+// where packets get lost, come twice or in another order, so that accepts name
+// what a member lacks, or what it has had and forgotten.
+func TestEarlyValues(t *testing.T) {
+	var sum Stats
+	for seed := uint64(1); seed <= 12; seed++ {
+		p := NewPlanOf(Any, seed, 3, 1)
+		p.crc, p.digest, p.load.early = true, true, 1
+		p.load.batchMax, p.load.burst, p.load.clients = 1+int(seed%4), 20, 6
+		p.net.loss, p.net.dup, p.net.fifoStreams = 20, 50, false
+		res := Run(p, Options{Storage: Maps})
+		if res.Violation != nil {
+			t.Errorf("seed %d: %v", seed, res.Violation)
+		}
+		sum.Add(&res.Stats)
+	}
+	if sum.Named < 1000 || sum.Missed < 100 || sum.Early < sum.Named {
+		t.Errorf("%d values were sent early, %d named, %d missed", sum.Early, sum.Named, sum.Missed)
+	}
+	t.Logf("%d values were sent early, %d named, %d missed", sum.Early, sum.Named, sum.Missed)
+}
+
 // TestShrink: a shorter plan still fails in the same way, and its arguments
 // tell what was left out.
 func TestShrink(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	paxosevent "github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 )
 
 var sprintf = fmt.Sprintf
@@ -36,10 +37,23 @@ type Stats struct {
 	Checkpoints, Cleaned, Loaded, Wiped      uint64 // of state machines, of logs, from other nodes, of whole nodes
 	Blocks, Rotten                           uint64 // sent of checkpoints, and of these wrong
 	Losses, Forgotten                        uint64 // of a state machine's memory, and entries that went with it
+	Early, Named, Missed                     uint64 // values sent before their turn, accepts that named one, and members that lacked it
 	Kinds                                    [256]uint64
 }
 
 func (s *Stats) observe(k paxosevent.Kind) { s.Kinds[k]++ }
+
+// early counts what has to do with values that are sent early.
+func (s *Stats) early(k paxos.Kind) {
+	switch k {
+	case paxos.EarlyValue:
+		s.Early++
+	case paxos.AcceptEarly:
+		s.Named++
+	case paxos.EarlyMissed:
+		s.Missed++
+	}
+}
 
 // Add sums up.
 func (s *Stats) Add(o *Stats) {
@@ -83,6 +97,9 @@ func (s *Stats) Add(o *Stats) {
 	s.Rotten += o.Rotten
 	s.Losses += o.Losses
 	s.Forgotten += o.Forgotten
+	s.Early += o.Early
+	s.Named += o.Named
+	s.Missed += o.Missed
 	for i := range s.Kinds {
 		s.Kinds[i] += o.Kinds[i]
 	}

@@ -47,7 +47,7 @@ func describeMessage(m *paxos.Message, to nodeid.ID) string {
 		short.Ballot.Node = to // the wire leaves it out: it is the receiver
 	}
 	s := short.String()
-	if m.Kind == paxos.Accept || m.Kind == paxos.LearnValue || !m.PreAccepted.IsNull() {
+	if m.Kind == paxos.Accept || m.Kind == paxos.EarlyValue || m.Kind == paxos.LearnValue || !m.PreAccepted.IsNull() {
 		s += " v=" + describeValue(m.Value)
 	}
 	return s

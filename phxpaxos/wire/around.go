@@ -5,22 +5,22 @@ import "github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 // Room that AcceptAround may need in front of a value and behind it.
 const (
 	RoomFront = 96 // packet header and the fields before the value
-	RoomBack  = 16 // the checksum chain and the trailer
+	RoomBack  = 16 // the field behind the value and the trailer
 )
 
-// AcceptAround is AppendMessage for an accept whose value lies in buf from at
+// Around is AppendMessage for an Accept or an EarlyValue whose value lies in buf from at
 // to its end, with RoomFront bytes in front that are free and RoomBack of
 // capacity behind. The packet is made around it, so that the value is neither
 // copied nor written to, and is returned as a part of buf. It can be done once
 // for each buf: the packet has to stay as it is while others read it.
-func AcceptAround(buf []byte, at, group int, cluster uint64, m *paxos.Message, crc bool) []byte {
+func Around(buf []byte, at, group int, cluster uint64, m *paxos.Message, crc bool) []byte {
 	var room [RoomFront]byte
 	front, crcAt := appendHeader(room[:0], group, cluster, CommandPaxos, crc)
-	front = appendAcceptFront(front, m)
+	front = appendFront(front, m)
 	start := at - len(front)
 	copy(buf[start:], front)
 	if crcAt != 0 {
 		crcAt += start
 	}
-	return seal(appendAcceptBack(buf, m), start, crcAt)[start:]
+	return seal(appendBack(buf, m), start, crcAt)[start:]
 }

@@ -10,8 +10,8 @@ import (
 // appendMessage appends m as a PaxosMsg with the fields of the table in
 // spec/protocol.md section 3.1, in ascending order.
 func appendMessage(dst []byte, m *paxos.Message) []byte {
-	if m.Kind == paxos.Accept {
-		return appendAcceptBack(append(appendAcceptFront(dst, m), m.Value...), m)
+	if m.Kind == paxos.Accept || m.Kind == paxos.EarlyValue {
+		return appendBack(append(appendFront(dst, m), m.Value...), m)
 	}
 	dst = appendStart(dst, m)
 	switch m.Kind {
@@ -46,6 +46,12 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 		dst = appendUint(dst, varint10, m.Now)
 	case paxos.Digest:
 		dst = appendBytes(dst, bytes6, m.Value)
+	case paxos.AcceptEarly:
+		dst = appendUint(dst, varint4, m.Ballot.Number)
+		dst = appendUint(dst, varint10, m.Early)
+		dst = appendUint(dst, varint12, uint64(m.LastChecksum))
+	case paxos.EarlyMissed:
+		dst = appendUint(dst, varint10, m.Early)
 	case paxos.Offer:
 		dst = appendUint(dst, varint10, m.Now)
 		dst = appendUint(dst, varint11, m.MinChosen)
@@ -64,14 +70,20 @@ func appendStart(dst []byte, m *paxos.Message) []byte {
 	return appendUint(dst, varint3, uint64(m.From))
 }
 
-// appendAcceptFront appends an Accept up to the bytes of its value, and
-// appendAcceptBack what comes behind them.
-func appendAcceptFront(dst []byte, m *paxos.Message) []byte {
-	dst = appendUint(appendStart(dst, m), varint4, m.Ballot.Number)
+// appendFront appends an Accept or an EarlyValue up to the bytes of its value,
+// and appendBack what comes behind them.
+func appendFront(dst []byte, m *paxos.Message) []byte {
+	dst = appendStart(dst, m)
+	if m.Kind == paxos.Accept {
+		dst = appendUint(dst, varint4, m.Ballot.Number)
+	}
 	return appendUint(dst, bytes6, uint64(len(m.Value)))
 }
 
-func appendAcceptBack(dst []byte, m *paxos.Message) []byte {
+func appendBack(dst []byte, m *paxos.Message) []byte {
+	if m.Kind == paxos.EarlyValue {
+		return appendUint(dst, varint10, m.Early)
+	}
 	return appendUint(dst, varint12, uint64(m.LastChecksum))
 }
 
@@ -208,6 +220,13 @@ func (w *paxosMsg) fill(m *paxos.Message) {
 		m.Ballot.Number, m.Now = w.proposal, w.now
 	case paxos.Digest:
 		m.Value = w.value
+	case paxos.EarlyValue:
+		m.Value, m.Early = w.value, w.now
+	case paxos.AcceptEarly:
+		m.Ballot = paxos.Ballot{Number: w.proposal, Node: w.from}
+		m.Early, m.LastChecksum = w.now, w.lastChecksum
+	case paxos.EarlyMissed:
+		m.Early = w.now
 	case paxos.Offer:
 		m.Now, m.MinChosen = w.now, w.minChosen
 		m.HasVariables = w.hasVariables

@@ -8,6 +8,7 @@ const (
 	typesGo    = "phxpaxos/paxos/types.go"
 	electionGo = "phxpaxos/group/election.go"
 	cleanGo    = "phxpaxos/group/clean.go"
+	earlyGo    = "phxpaxos/group/early.go"
 	fetchGo    = "phxpaxos/group/fetch.go"
 	installGo  = "phxpaxos/group/install.go"
 	newcomerGo = "phxpaxos/group/newcomer.go"
@@ -98,6 +99,8 @@ var mutants = []mutant{
 	{"the checksum of a record is not verified when it is read", []edit{
 		{vfileDir + "read.go", "crc != loc.crc {", "crc != loc.crc && false {"},
 		{vfileDir + "read.go", "!e.matches(instance, buf) {", "!e.matches(instance, buf) && false {"}}},
+	{"an accept that names a value is taken for whatever came early", []edit{{earlyGo,
+		"k.number == m.Early && ", ""}}},
 	{"the shared log is written and not synced", []edit{{sharedDir + "commit.go",
 		"if sync {\n\t\tif err := s.sync(); err != nil {", "if sync && false {\n\t\tif err := s.sync(); err != nil {"}}},
 	{"the shared log takes what it finds for durable", []edit{{sharedDir + "recover.go",

@@ -24,6 +24,7 @@ func printStats(w io.Writer, s *sim.Stats, used time.Duration) {
 	fmt.Fprintf(w, "disks         %d writes of %d records, %d bits turned, %d times damage was found\n",
 		s.Writes, s.Records, s.Flips, s.Found)
 	fmt.Fprintf(w, "machines      %d fell back, %d entries were lost and had to be given again\n", s.Losses, s.Forgotten)
+	fmt.Fprintf(w, "early values  %d sent, %d named, %d missed\n", s.Early, s.Named, s.Missed)
 	fmt.Fprintf(w, "reads         %d beside the log, %d of them by a lease, %d without an answer\n", s.Reads, s.LeaseReads, s.ReadsFailed)
 	fmt.Fprintf(w, "system        %d changes of members, %d refused by version, %d elections, %d handed over, %d packets of strangers\n",
 		s.Changes, s.ChangeConflicts, s.Elections, s.HandOvers, s.Kinds[event.PacketForeignCluster])
