@@ -19,7 +19,6 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 // Processes that hold one node each, so that tests can kill and pause them.
@@ -190,8 +189,7 @@ type process struct {
 
 func startChildren(t *testing.T, size int, config childConfig, onSample func(i int, words []string)) *children {
 	t.Helper()
-	all, err := nodeaddr.Free(size)
-	must(t, err)
+	all := freeIDs(t, size)
 	c := &children{t: t}
 	for i := range size {
 		config.Me, config.Nodes, config.Dir = all[i], all, t.TempDir()

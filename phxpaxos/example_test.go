@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"net"
 	"os"
 	"strings"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
 
@@ -23,27 +22,15 @@ func (s *sentence) Execute(e sm.Entry) ([]byte, error) {
 	return []byte(strings.Join(s.words, " ")), nil
 }
 
-// loopback returns n ids on this machine whose ports nobody uses.
-func loopback(n int) []nodeid.ID {
-	ids := make([]nodeid.ID, n)
-	for i := range ids {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			log.Fatal(err)
-		}
-		defer l.Close()
-		if ids[i], err = nodeid.Parse(l.Addr().String()); err != nil {
-			log.Fatal(err)
-		}
-	}
-	return ids
-}
-
 // Three nodes, which would be three machines, in one process. Each word is
 // proposed by another node, and the node that proposes has executed all
 // words before.
 func ExampleRun() {
-	all := loopback(3)
+	all, release, err := freeaddr.Hold(3) // your own addresses instead
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer release()
 	var nodes []*phxpaxos.Node
 	for _, me := range all {
 		dir, err := os.MkdirTemp("", "phxpaxos")
@@ -79,7 +66,11 @@ func ExampleRun() {
 // A node reads what was acknowledged before, wherever that was: it waits until
 // it has executed it, and then reads its own state machine.
 func ExampleNode_ReadIndex() {
-	all := loopback(1)
+	all, release, err := freeaddr.Hold(1) // your own addresses instead
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer release()
 	dir, err := os.MkdirTemp("", "phxpaxos")
 	if err != nil {
 		log.Fatal(err)

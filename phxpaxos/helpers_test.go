@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
@@ -301,21 +301,16 @@ func ids(n int) []nodeid.ID {
 	return out
 }
 
-// freeIDs returns n ids whose ports were free a moment ago.
+// freeIDs returns n ids whose ports are held until the test has ended. Called
+// before the nodes are started, it keeps them until all of them are closed.
 func freeIDs(t testing.TB, n int) []nodeid.ID {
 	t.Helper()
-	out := make([]nodeid.ID, n)
-	for i := range out {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // at the end, so that all are different
-		if out[i], err = nodeid.Parse(l.Addr().String()); err != nil {
-			t.Fatal(err)
-		}
+	all, release, err := freeaddr.Hold(n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out
+	t.Cleanup(release)
+	return all
 }
 
 // cluster is some nodes in this process, over a hub and memory unless change

@@ -12,7 +12,6 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 // soon polls until ok holds, with pauses: for what takes real time.
@@ -28,10 +27,7 @@ func soon(t testing.TB, what string, ok func() bool) {
 // realCluster is a cluster on real sockets and a real disk.
 func realCluster(t testing.TB, size, groups int, change func(i int, o *Options)) *cluster {
 	t.Helper()
-	all, err := nodeaddr.Free(size)
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := freeIDs(t, size)
 	slices.Sort(all) // as Members returns them before any change
 	return newCluster(t, size, groups, func(i int, o *Options) {
 		o.MyNode, o.Nodes, o.Network, o.LogStorage, o.LogStoragePath = all[i], all, nil, nil, t.TempDir()

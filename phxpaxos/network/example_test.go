@@ -4,16 +4,17 @@ import (
 	"fmt"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/networktest"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 )
 
 // Two nodes, one packet.
 func ExampleNewTCP() {
-	ids, err := networktest.FreeIDs(2)
+	ids, release, err := freeaddr.Hold(2)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
+	defer release()
 	a, err := network.NewTCP(network.Config{Me: ids[0]})
 	if err != nil {
 		fmt.Println(err)

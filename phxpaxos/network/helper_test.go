@@ -2,9 +2,7 @@ package network
 
 import (
 	"io"
-	"math/rand/v2"
 	"net"
-	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -12,6 +10,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
 
@@ -47,30 +46,16 @@ type fixture struct {
 	in  chan []byte
 }
 
-// freeID picks an address at which nothing listens. (Package networktest cannot
-// be imported here, it imports this one.)
+// freeID picks an address at which nothing listens, and nobody else will before
+// the test has ended.
 func freeID(t testing.TB) nodeid.ID {
 	t.Helper()
-	for range 1000 {
-		port := uint16(10240 + rand.IntN(32768-10240))
-		tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: int(port)})
-		if err != nil {
-			continue
-		}
-		udp, err := net.ListenUDP("udp4", &net.UDPAddr{Port: int(port)})
-		tcp.Close()
-		if err != nil {
-			continue
-		}
-		udp.Close()
-		id, err := nodeid.FromAddrPort(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
+	ids, release, err := freeaddr.Hold(1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return 0
+	t.Cleanup(release)
+	return ids[0]
 }
 
 // startTCP starts a network on a free address, closed at the end of the test.

@@ -69,4 +69,16 @@ func ParseList(s string) (ids []nodeid.ID, ignored []string, err error) {
 	return ids, ignored, nil
 }
 
+// List joins addresses to the form that ParseList reads.
+func List(ids []nodeid.ID) string {
+	var text []byte
+	for i, id := range ids {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = id.AddrPort().AppendTo(text)
+	}
+	return string(text)
+}
+
 func notDigit(r rune) bool { return r < '0' || r > '9' }

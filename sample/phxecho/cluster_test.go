@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
@@ -57,10 +58,11 @@ type cluster struct {
 
 func newCluster(t *testing.T, size int) *cluster {
 	t.Helper()
-	ids, err := nodeaddr.Free(size)
+	ids, release, err := freeaddr.Hold(size)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	return &cluster{
 		t: t, dir: t.TempDir(), ids: ids,
 		nodes: make([]*process.Process, size), past: make([]string, size),

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
@@ -55,10 +56,11 @@ type cluster struct {
 
 func newCluster(t *testing.T, size int) *cluster {
 	t.Helper()
-	ids, err := nodeaddr.Free(size)
+	ids, release, err := freeaddr.Hold(size)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	c := &cluster{t: t, dir: t.TempDir(), ids: ids, nodes: make([]*process.Process, size)}
 	for i := range size {
 		c.start(i)
@@ -241,10 +243,11 @@ func TestMasterLeavesInOrder(t *testing.T) {
 
 // Before any election the version is that of none.
 func TestNoElectionYet(t *testing.T) {
-	ids, err := nodeaddr.Free(3)
+	ids, release, err := freeaddr.Hold(3)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	p := launch(t, t.TempDir(), ids[0].String(), nodeaddr.List(ids))
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 // start runs the program in this process; it must end by itself.
@@ -59,10 +59,11 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 // A start that fails: the original's line on stdout, one line on stderr that
 // says what to do, exit code 1.
 func TestStartsThatFail(t *testing.T) {
-	ids, err := nodeaddr.Free(2)
+	ids, release, err := freeaddr.Hold(2)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	dir := t.TempDir()
 	me := ids[0].String()
 	l, err := net.Listen("tcp4", ids[1].String())

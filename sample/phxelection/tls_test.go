@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
@@ -13,10 +14,11 @@ import (
 
 // Three processes that prove who they are elect a master.
 func TestElectionWithTLS(t *testing.T) {
-	ids, err := nodeaddr.Free(3)
+	ids, release, err := freeaddr.Hold(3)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	c := &cluster{t: t, dir: t.TempDir(), ids: ids, nodes: make([]*process.Process, len(ids))}
 	authority, err := certtest.New(t.TempDir())
 	if err != nil {

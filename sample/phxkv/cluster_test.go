@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
@@ -61,10 +62,11 @@ type cluster struct {
 
 func newCluster(t *testing.T, size int, flags ...string) *cluster {
 	t.Helper()
-	ids, err := nodeaddr.Free(size, 10000)
+	ids, release, err := freeaddr.Hold(size, 10000)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	c := &cluster{t: t, dir: workDir(t), ids: ids, flags: append([]string{"-lease", "2s"}, flags...), nodes: make([]*process.Process, len(ids))}
 	return c
 }

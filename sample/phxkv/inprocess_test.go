@@ -13,7 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/client"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/kvpb"
@@ -23,10 +23,11 @@ import (
 // nothing of them is left when they have ended.
 func TestServersInOneProcess(t *testing.T) {
 	before := runtime.NumGoroutine()
-	ids, err := nodeaddr.Free(3, 10000)
+	ids, release, err := freeaddr.Hold(3, 10000)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var servers, load sync.WaitGroup

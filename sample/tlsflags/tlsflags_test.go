@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/networktest"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
 	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
@@ -95,10 +94,7 @@ func TestWithFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids, err := networktest.FreeIDs(2)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ids := certtest.HoldIDs(t, 2)
 	flagsOf := func(name string) *tlsflags.Flags {
 		pair, err := authority.Issue(certtest.Leaf{Names: []string{name}})
 		if err != nil {

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/tutorial"
 )
 
@@ -36,10 +36,11 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	nodes, err := nodeaddr.Free(3) // your own addresses instead
+	nodes, release, err := freeaddr.Hold(3) // your own addresses instead
 	if err != nil {
 		log.Fatal(err)
 	}
+	defer release()
 	var parts []*tutorial.Service
 	for i, me := range nodes {
 		part, err := tutorial.Open(me, nodes, filepath.Join(dir, fmt.Sprint(i)))

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 // patience is how long a node may take for anything before that counts as a
@@ -29,19 +29,21 @@ type cluster struct {
 	nodes []*child // nil while a node is down
 	lives []uint32
 
+	release func() // gives the ports back, when no node comes back any more
+
 	samplesMu sync.Mutex
 	samples   [][]byte // a ring of packets that nodes sent
 	sampled   int
 }
 
 func newCluster(o options, dir string) (*cluster, error) {
-	ids, err := nodeaddr.Free(o.Nodes)
+	ids, release, err := freeaddr.Hold(o.Nodes)
 	if err != nil {
 		return nil, err
 	}
 	return &cluster{
 		journal: newJournal(o.Nodes, o.Groups), o: o, dir: dir, ids: ids,
-		nodes: make([]*child, o.Nodes), lives: make([]uint32, o.Nodes),
+		nodes: make([]*child, o.Nodes), lives: make([]uint32, o.Nodes), release: release,
 	}, nil
 }
 

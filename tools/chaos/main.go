@@ -63,6 +63,7 @@ func chaos(ctx context.Context, o options, w io.Writer) int {
 		fmt.Fprintf(w, "chaos: %v\n", err)
 		return exitFail
 	}
+	defer c.release()
 	r := &runner{
 		verifier: &verifier{cluster: c},
 		rand:     rand.New(rand.NewPCG(o.Seed, 0)),

@@ -12,8 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 // patience bounds every wait; a healthy cluster needs a fraction of it, but
@@ -28,6 +28,8 @@ type cluster struct {
 	nodes []*child // nil while a node is down
 	acked uint64   // of lives that are over
 	peak  int64
+
+	release func() // gives the ports back, when no node comes back any more
 }
 
 // child is one process.
@@ -42,8 +44,8 @@ type child struct {
 }
 
 func newCluster(o options, dir string) (*cluster, error) {
-	ids, err := nodeaddr.Free(nodesCount)
-	return &cluster{o: o, dir: dir, ids: ids, nodes: make([]*child, nodesCount)}, err
+	ids, release, err := freeaddr.Hold(nodesCount)
+	return &cluster{o: o, dir: dir, ids: ids, nodes: make([]*child, nodesCount), release: release}, err
 }
 
 const nodesCount = 3

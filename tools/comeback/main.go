@@ -105,6 +105,7 @@ func rounds(o options, dir string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer c.release()
 	defer c.killAll()
 	for i := range c.nodes {
 		if err := c.start(i); err != nil {

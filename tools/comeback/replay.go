@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 // memorial is a state machine without a checkpoint: it gets everything again.
@@ -29,10 +29,11 @@ func (m *memorial) Execute(sm.Entry) ([]byte, error) {
 // replay fills the log of a cluster of one with instances of 100 bytes and
 // starts it again.
 func replay(o options, dir string, w io.Writer) error {
-	ids, err := nodeaddr.Free(1)
+	ids, release, err := freeaddr.Hold(1)
 	if err != nil {
 		return err
 	}
+	defer release()
 	logDir := filepath.Join(dir, "log")
 	if err := ensure(logDir); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
@@ -31,18 +32,20 @@ type stage struct {
 	ids     []nodeid.ID
 	grpc    []string // addresses of the servers
 	servers [size]*process.Process
+	release func() // gives the ports back
 }
 
 func newStage(ctx context.Context, dir, bin string) (*stage, error) {
 	const redirectRule = 10000 // the gRPC port is so much above the paxos port
-	ids, err := nodeaddr.Free(size, redirectRule)
+	ids, release, err := freeaddr.Hold(size, redirectRule)
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{ctx: ctx, dir: dir, bin: bin, ids: ids}
+	s := &stage{ctx: ctx, dir: dir, bin: bin, ids: ids, release: release}
 	for _, id := range ids {
 		address, err := phxkv.GRPCAddress(id)
 		if err != nil {
+			s.clear()
 			return nil, err
 		}
 		s.grpc = append(s.grpc, address.String())
@@ -50,13 +53,14 @@ func newStage(ctx context.Context, dir, bin string) (*stage, error) {
 	return s, nil
 }
 
-// clear ends whatever runs.
+// clear ends whatever runs; none of it comes back.
 func (s *stage) clear() {
 	for _, p := range s.servers {
 		if p != nil {
 			p.Kill()
 		}
 	}
+	s.release()
 }
 
 // play shows everything.

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
@@ -22,7 +23,17 @@ const (
 )
 
 // servers are processes that end with this one.
-type servers struct{ running []*exec.Cmd }
+type servers struct {
+	running  []*exec.Cmd
+	releases []func() // give their ports back
+}
+
+// hold finds addresses for n servers, and keeps them until all have ended.
+func (s *servers) hold(n int, offset ...uint16) ([]nodeid.ID, error) {
+	ids, release, err := freeaddr.Hold(n, offset...)
+	s.releases = append(s.releases, release)
+	return ids, err
+}
 
 func (s *servers) start(cmd *exec.Cmd) error {
 	cmd.Stderr = os.Stderr
@@ -42,12 +53,15 @@ func (s *servers) close() {
 		cmd.Wait() // how it ends does not matter any more
 		late.Stop()
 	}
+	for _, release := range s.releases {
+		release()
+	}
 }
 
 // startEtcd starts three members, each this program, and returns where
 // clients connect.
 func (s *servers) startEtcd(dir string) (endpoints []string, err error) {
-	ids, err := nodeaddr.Free(2 * size)
+	ids, err := s.hold(2 * size)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +90,7 @@ func (s *servers) startEtcd(dir string) (endpoints []string, err error) {
 // of one.
 func (s *servers) startPhxkv(ctx context.Context, dir string, fenced bool) (address string, err error) {
 	const redirectRule = 10000
-	ids, err := nodeaddr.Free(size, redirectRule)
+	ids, err := s.hold(size, redirectRule)
 	if err != nil {
 		return "", err
 	}

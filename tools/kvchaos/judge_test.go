@@ -13,10 +13,10 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/client"
 )
@@ -146,10 +146,11 @@ func packetOf(from nodeid.ID, instance uint64) []byte {
 }
 
 func TestProxyCutsLinks(t *testing.T) {
-	ids, err := nodeaddr.Free(3)
+	ids, release, err := freeaddr.Hold(3)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	server, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

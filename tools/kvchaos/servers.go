@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
@@ -42,19 +43,21 @@ type cluster struct {
 	proxies []*proxy
 	servers []*process.Process // nil while down
 	lives   int
+	release func() // gives the ports back, when no server comes back any more
 }
 
 func newCluster(ctx context.Context, o options, dir string) (*cluster, error) {
 	const redirectRule = 10000
-	all, err := nodeaddr.Free(2*o.nodes, redirectRule)
+	all, release, err := freeaddr.Hold(2*o.nodes, redirectRule)
 	if err != nil {
 		return nil, err
 	}
 	ids, inner := all[:o.nodes], all[o.nodes:]
-	c := &cluster{o: o, dir: dir, bin: o.bin, ids: ids, inner: inner, links: newLinks(), servers: make([]*process.Process, o.nodes)}
+	c := &cluster{o: o, dir: dir, bin: o.bin, ids: ids, inner: inner, links: newLinks(), servers: make([]*process.Process, o.nodes), release: release}
 	for i, id := range ids {
 		address, err := phxkv.GRPCAddress(id)
 		if err != nil {
+			c.close()
 			return nil, err
 		}
 		c.grpc = append(c.grpc, address.String())
@@ -81,7 +84,7 @@ func newCluster(ctx context.Context, o options, dir string) (*cluster, error) {
 	return c, nil
 }
 
-// close leaves no process and no connection behind.
+// close leaves no process and no connection behind, and then no port.
 func (c *cluster) close() {
 	for i := range c.servers {
 		c.kill(i)
@@ -89,6 +92,7 @@ func (c *cluster) close() {
 	for _, p := range c.proxies {
 		p.close()
 	}
+	c.release()
 }
 
 func (c *cluster) path(i int, name string) string {

@@ -3,10 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 )
 
 // figure is what one load came to on one system in one round.
@@ -19,18 +20,23 @@ type figure struct {
 
 // cluster is three processes of a system.
 type cluster struct {
-	dir   string
-	nodes []*child
+	dir     string
+	nodes   []*child
+	release func() // gives their ports back
 }
 
 const nodes = 3
 
 func startCluster(v variant, dir string, groups int) (c *cluster, err error) {
-	addrs, err := freeAddrs()
+	ids, release, err := freeaddr.Hold(nodes)
 	if err != nil {
 		return nil, err
 	}
-	c = &cluster{}
+	var addrs []string
+	for _, id := range ids {
+		addrs = append(addrs, id.String())
+	}
+	c = &cluster{release: release}
 	defer func() {
 		if err != nil {
 			c.close()
@@ -57,20 +63,6 @@ func startCluster(v variant, dir string, groups int) (c *cluster, err error) {
 	}
 	_, err = c.nodes[0].ask(request{Lead: true})
 	return c, err
-}
-
-// freeAddrs finds loopback addresses that nobody listens at.
-func freeAddrs() ([]string, error) {
-	var addrs []string
-	for range nodes {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // all are open until the last is found
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs, nil
 }
 
 // play measures one load.
@@ -129,7 +121,7 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// close ends the processes and removes what they wrote.
+// close ends the processes, removes what they wrote and gives their ports back.
 func (c *cluster) close() {
 	for _, n := range c.nodes {
 		n.stdin.Close() // all at once
@@ -138,4 +130,5 @@ func (c *cluster) close() {
 		n.finish()
 	}
 	os.RemoveAll(c.dir)
+	c.release()
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,7 +13,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
 
@@ -36,17 +35,13 @@ func child(dir string) {
 }
 
 func childNode(dir string) error {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	ids, release, err := freeaddr.Hold(1)
 	if err != nil {
 		return err
 	}
-	me, err := nodeid.Parse(l.Addr().String())
-	l.Close()
-	if err != nil {
-		return err
-	}
+	defer release()
 	node, err := phxpaxos.Run(phxpaxos.Options{
-		MyNode: me, Nodes: []nodeid.ID{me}, LogStoragePath: dir, GroupCount: 2, UseMembership: true,
+		MyNode: ids[0], Nodes: ids, LogStoragePath: dir, GroupCount: 2, UseMembership: true,
 		StateMachines: []sm.StateMachine{&counter{}},
 	})
 	if err != nil {

@@ -15,12 +15,12 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 var update = flag.Bool("update", false, "write docs/damage.md instead of comparing with it")
@@ -62,10 +62,11 @@ func (h *hospital) run(me int, dir string) (*phxpaxos.Node, *vfile.Store, error)
 // third node, closed in order.
 func admit(t *testing.T) (*hospital, string) {
 	t.Helper()
-	ids, err := nodeaddr.Free(3)
+	ids, release, err := freeaddr.Hold(3)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	h := &hospital{t: t, ids: ids}
 	dir := t.TempDir()
 	var third *phxpaxos.Node

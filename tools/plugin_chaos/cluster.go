@@ -14,11 +14,11 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine"
 	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine/ledger"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 // checkpointEvery is how many instances lie between two checkpoints: few, so
@@ -106,14 +106,16 @@ type cluster struct {
 	ids   []nodeid.ID
 	set   settings
 	nodes []*node
+
+	release func() // gives the ports back, when no node comes back any more
 }
 
 func newCluster(dir string, s settings) (*cluster, error) {
-	ids, err := nodeaddr.Free(3)
+	ids, release, err := freeaddr.Hold(3)
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{dir: dir, ids: ids, set: s, nodes: make([]*node, len(ids))}, nil
+	return &cluster{dir: dir, ids: ids, set: s, nodes: make([]*node, len(ids)), release: release}, nil
 }
 
 // load starts the process of a state machine.
@@ -187,6 +189,7 @@ func (c *cluster) close() (err error) {
 			err = errors.Join(err, n.close())
 		}
 	}
+	c.release()
 	return err
 }
 

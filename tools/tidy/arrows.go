@@ -34,6 +34,7 @@ var arrows = []arrow{
 	{"phxpaxos/group", []string{"phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm", "phxpaxos/timer"}},
 	{"phxpaxos/storage/...", []string{"phxpaxos/storage/..."}},
 	{"phxpaxos/transfer", []string{"phxpaxos/wire", "phxpaxos/sm", "phxpaxos/storage"}},
+	{"phxpaxos/network/freeaddr", nil},
 	{"phxpaxos/network/...", []string{"phxpaxos/network/...", "phxpaxos/crowd"}},
 	{"phxpaxos/sim/...", []string{
 		"phxpaxos/sim/...", "phxpaxos/group", "phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm",

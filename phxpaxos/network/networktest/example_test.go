@@ -1,7 +1,6 @@
 package networktest_test
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
@@ -21,14 +20,4 @@ func ExampleRun() {
 		})
 	}
 	// Output:
-}
-
-func ExampleFreeIDs() {
-	ids, err := networktest.FreeIDs(3)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(len(ids), ids[0] != ids[1], ids[0].AddrPort().Addr())
-	// Output: 3 true 127.0.0.1
 }

@@ -1,10 +1,6 @@
 package networktest
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"net"
-	"net/netip"
 	"testing"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
@@ -74,44 +70,4 @@ func (s Suite) Run(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(s, t) })
 	}
-}
-
-// FreeIDs returns the ids of n nodes on the loopback interface whose ports were
-// free for TCP and UDP a moment ago. The ports are not ones that the system
-// gives to outgoing connections, so they stay free while a node is down.
-func FreeIDs(n int) ([]nodeid.ID, error) {
-	var ids []nodeid.ID
-	held := make(map[uint16]bool)
-	for attempt := 0; len(ids) < n; attempt++ {
-		if attempt > 100*(n+1) {
-			return nil, fmt.Errorf("found only %d of %d free ports", len(ids), n)
-		}
-		port := uint16(10240 + rand.IntN(32768-10240))
-		if held[port] || !free(port) {
-			continue
-		}
-		held[port] = true
-		id, err := nodeid.FromAddrPort(netip.AddrPortFrom(loopback, port))
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
-}
-
-var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-
-func free(port uint16) bool {
-	tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: int(port)})
-	if err != nil {
-		return false
-	}
-	defer tcp.Close()
-	udp, err := net.ListenUDP("udp4", &net.UDPAddr{Port: int(port)})
-	if err != nil {
-		return false
-	}
-	defer udp.Close()
-	return true
 }

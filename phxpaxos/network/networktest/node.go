@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
 
@@ -43,13 +44,15 @@ func (n *node) has(d digest) bool {
 	return n.arrived[d] > 0
 }
 
-// ids returns free ids, or fails the test.
+// ids returns ids that are held until the nodes that the test starts with them
+// are closed, or fails the test.
 func ids(t *testing.T, n int) []nodeid.ID {
 	t.Helper()
-	ids, err := FreeIDs(n)
+	ids, release, err := freeaddr.Hold(n)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	return ids
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/tlsnet"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 // tcp starts a default network that takes packets of up to 1 000 bytes and
@@ -30,17 +29,8 @@ func tcp(t *testing.T, me nodeid.ID, all, own *probe) *network.TCP {
 	return n
 }
 
-func freeNodes(t *testing.T, n int) []nodeid.ID {
-	t.Helper()
-	ids, err := nodeaddr.Free(n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ids
-}
-
 func sockets(t *testing.T, all *probe) {
-	ids := freeNodes(t, 2)
+	ids := certtest.HoldIDs(t, 2)
 	from, to := newProbe(), newProbe()
 	sender := tcp(t, ids[0], all, from)
 	receiver := tcp(t, ids[1], all, to)
@@ -76,7 +66,7 @@ func sockets(t *testing.T, all *probe) {
 }
 
 func socketQueues(t *testing.T, all *probe) {
-	ids := freeNodes(t, 2)
+	ids := certtest.HoldIDs(t, 2)
 	own := newProbe()
 	sender := tcp(t, ids[0], all, own)
 	poll(t, "the queue to a peer that is down is full", func() bool {
@@ -94,7 +84,7 @@ func socketQueues(t *testing.T, all *probe) {
 }
 
 func strangerRefused(t *testing.T, all *probe) {
-	own, me := newProbe(), freeNodes(t, 1)[0]
+	own, me := newProbe(), certtest.HoldIDs(t, 1)[0]
 	authority, err := certtest.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 // cluster is real nodes in this process, with the default network on loopback
@@ -32,10 +32,11 @@ func (echo) Execute(e sm.Entry) ([]byte, error) { return slices.Clone(e.Value), 
 
 func newCluster(t *testing.T, size, groups int, change func(o *phxpaxos.Options)) *cluster {
 	t.Helper()
-	ids, err := nodeaddr.Free(2 * size)
+	ids, release, err := freeaddr.Hold(2 * size)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	c := &cluster{ids: ids[:size], nodes: make([]*phxpaxos.Node, size)}
 	var addrs []string
 	for _, id := range ids[size:] {

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/process"
 )
 
@@ -44,10 +44,11 @@ func TestKilledNodeTurnsRed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids, err := nodeaddr.Free(6)
+	ids, release, err := freeaddr.Hold(6)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	nodes, monitors, dir := ids[:3], ids[3:], t.TempDir()
 	start := func(i int) *process.Process {
 		p, err := process.Start(dir, path, "-monitor", monitors[i].String(), "-monitor-peers", list(monitors), nodes[i].String(), list(nodes))

@@ -132,11 +132,11 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// ports returns ports that were free a moment ago.
+// ports returns ports that are held until the test has ended.
 func ports(t *testing.T, n int) []uint16 {
 	t.Helper()
 	var all []uint16
-	for _, id := range certtest.FreeIDs(t, n) {
+	for _, id := range certtest.HoldIDs(t, n) {
 		all = append(all, id.AddrPort().Port())
 	}
 	return all

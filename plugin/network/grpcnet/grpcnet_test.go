@@ -18,6 +18,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/networktest"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/addrbook"
@@ -28,11 +29,12 @@ import (
 )
 
 func Example() {
-	ids, err := networktest.FreeIDs(2)
+	ids, release, err := freeaddr.Hold(2)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
+	defer release()
 	arrived := make(chan string, 1)
 	var nodes []network.Network
 	for _, id := range ids {
@@ -119,7 +121,7 @@ func arrives(t *testing.T, from, to *node, packet string) {
 func TestStrangers(t *testing.T) {
 	ours, foreign := certtest.For(t), certtest.For(t)
 	g, rec, _ := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), func(c *certs.Config) { c.HandshakeTimeout = time.Minute })
-	a := start(t, certtest.FreeIDs(t, 1)[0], g, nil)
+	a := start(t, certtest.HoldIDs(t, 1)[0], g, nil)
 	show := func(a *certtest.Authority, l certtest.Leaf) credentials.TransportCredentials {
 		p, err := a.Issue(l)
 		if err != nil {
@@ -162,7 +164,7 @@ func TestStrangers(t *testing.T) {
 		certtest.Eventually(t, name+" is counted", func() bool { return rec.Count(event.NetRefused, c.reason) > 0 })
 	}
 	gb, _, _ := certtest.Guard(t, ours, certtest.Named("b.nodes.example"), nil)
-	b := start(t, certtest.FreeIDs(t, 1)[0], gb, nil)
+	b := start(t, certtest.HoldIDs(t, 1)[0], gb, nil)
 	arrives(t, b, a, "a node's")
 	if n := a.rec.Count(event.NetTCPIn, ""); n < 1 || a.rec.Count(event.NetAccept, "") != 1 {
 		t.Errorf("%d packets over %d connections, want 1 connection", n, a.rec.Count(event.NetAccept, ""))
@@ -175,7 +177,7 @@ func TestListChanges(t *testing.T) {
 	ours := certtest.For(t)
 	ga, recA, _ := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), nil)
 	gb, _, _ := certtest.Guard(t, ours, certtest.Named("b.nodes.example"), nil)
-	ids := certtest.FreeIDs(t, 2)
+	ids := certtest.HoldIDs(t, 2)
 	a, b := start(t, ids[0], ga, nil), start(t, ids[1], gb, nil)
 	arrives(t, a, b, "there")
 	arrives(t, b, a, "back")
@@ -205,7 +207,7 @@ func TestListChanges(t *testing.T) {
 // What a program sends that has the right to call but does not keep to the
 // framing ends its call, and harms nobody.
 func TestBrokenFrames(t *testing.T) {
-	a := start(t, certtest.FreeIDs(t, 1)[0], nil, nil)
+	a := start(t, certtest.HoldIDs(t, 1)[0], nil, nil)
 	for i, pieces := range [][]string{
 		{"\x00\x00\x00\x04"},
 		{"\xff", "\xff", "\xff\xff", "x"},
@@ -233,12 +235,12 @@ func TestBrokenFrames(t *testing.T) {
 	if got := <-a.in; got != "ok" || len(a.in) != 0 {
 		t.Errorf("received %q and %d more, want the one whole frame", got, len(a.in))
 	}
-	arrives(t, start(t, certtest.FreeIDs(t, 1)[0], nil, nil), a, "still there")
+	arrives(t, start(t, certtest.HoldIDs(t, 1)[0], nil, nil), a, "still there")
 }
 
 // Connections that never call cannot lock peers out.
 func TestConnectionsAreBounded(t *testing.T) {
-	ids := certtest.FreeIDs(t, 2)
+	ids := certtest.HoldIDs(t, 2)
 	a := start(t, ids[0], nil, func(c *network.Config) { c.AcceptMax = 5 })
 	b := start(t, ids[1], nil, nil)
 	arrives(t, b, a, "first")
@@ -262,13 +264,13 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if n := b.rec.Count(event.NetReconnect, ""); n != 0 {
 		t.Errorf("the peer had to dial again %d times", n)
 	}
-	late := start(t, certtest.FreeIDs(t, 1)[0], nil, nil)
+	late := start(t, certtest.HoldIDs(t, 1)[0], nil, nil)
 	arrives(t, late, a, "a late peer")
 }
 
 // The address book works for gRPC too, with ids that are no addresses.
 func TestAddressBook(t *testing.T) {
-	at := certtest.FreeIDs(t, 2)
+	at := certtest.HoldIDs(t, 2)
 	book, err := addrbook.New(map[nodeid.ID]string{
 		1: fmt.Sprintf("localhost:%d", at[0].AddrPort().Port()),
 		2: fmt.Sprintf("localhost:%d", at[1].AddrPort().Port()),
@@ -284,7 +286,7 @@ func TestAddressBook(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	me := certtest.FreeIDs(t, 1)[0]
+	me := certtest.HoldIDs(t, 1)[0]
 	for _, c := range []network.Config{{}, {Me: me, UDPMaxSize: 100}, {Me: me, Transport: odd{}}} {
 		if _, err := grpcnet.New(c, nil); !errors.Is(err, network.ErrConfig) {
 			t.Errorf("%+v: %v", c, err)
@@ -300,7 +302,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	before := runtime.NumGoroutine()
 	g, _, _ := certtest.Guard(t, certtest.For(t), certtest.Named("a.nodes.example"), nil)
 	for _, g := range []*certs.Guard{nil, g} {
-		ids := certtest.FreeIDs(t, 4)
+		ids := certtest.HoldIDs(t, 4)
 		a, b := start(t, ids[0], g, nil), start(t, ids[1], g, nil)
 		stuck, err := net.Listen("tcp4", ids[2].String())
 		if err != nil {
@@ -330,7 +332,7 @@ func BenchmarkBesideTCP(b *testing.B) {
 	for _, size := range []int{100, 2048, 102400} {
 		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
 			const window, turns = 100, 9
-			ids := certtest.FreeIDs(b, 4)
+			ids := certtest.HoldIDs(b, 4)
 			tokens := make(chan struct{}, window)
 			var senders []func(count int) time.Duration
 			for i, open := range []func(network.Config) (*network.TCP, error){

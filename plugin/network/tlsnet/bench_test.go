@@ -21,7 +21,7 @@ type pair struct {
 }
 
 func newPair(b *testing.B, window int, g *certs.Guard) *pair {
-	ids := certtest.FreeIDs(b, 2)
+	ids := certtest.HoldIDs(b, 2)
 	open := func(i int) network.Network {
 		cfg := network.Config{Me: ids[i]}
 		var n network.Network

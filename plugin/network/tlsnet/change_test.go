@@ -35,7 +35,7 @@ func (n *node) sends(t *testing.T, to *node, packet string) (earlier []string) {
 func TestNewAuthority(t *testing.T) {
 	older, newer := certtest.For(t), certtest.For(t)
 	dir := t.TempDir()
-	ids := certtest.FreeIDs(t, 2)
+	ids := certtest.HoldIDs(t, 2)
 	var nodes [2]*node
 	var pairs [2]certtest.Pair
 	ca := dir + "/ca.crt"
@@ -104,7 +104,7 @@ func TestTakenOffTheList(t *testing.T) {
 	ours := certtest.For(t)
 	ga, rec, _ := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), nil)
 	gb, _, _ := certtest.Guard(t, ours, certtest.Named("b.nodes.example"), nil)
-	ids := certtest.FreeIDs(t, 2)
+	ids := certtest.HoldIDs(t, 2)
 	a, b := start(t, ids[0], ga), start(t, ids[1], gb)
 	b.sends(t, a, "on the list")
 	for len(a.in) > 0 {

@@ -5,7 +5,7 @@ import (
 	"os"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/networktest"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/tlsnet"
@@ -24,11 +24,12 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	ids, err := networktest.FreeIDs(2)
+	ids, release, err := freeaddr.Hold(2)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
+	defer release()
 	arrived := make(chan string, 1)
 	var nodes []network.Network
 	for i, id := range ids {

@@ -32,7 +32,7 @@ func (quiet) Execute(sm.Entry) ([]byte, error) { return nil, nil }
 // memory, or on the disk below dir.
 func cluster(t testing.TB, secure func(i int, id nodeid.ID) *certs.Guard, dir string) []*phxpaxos.Node {
 	t.Helper()
-	ids := certtest.FreeIDs(t, 3)
+	ids := certtest.HoldIDs(t, 3)
 	var nodes []*phxpaxos.Node
 	for i, id := range ids {
 		o := phxpaxos.Options{MyNode: id, Nodes: ids, StateMachines: []sm.StateMachine{quiet{}}}

@@ -69,7 +69,7 @@ func frame(packet string) []byte {
 func TestStrangers(t *testing.T) {
 	ours, foreign := certtest.For(t), certtest.For(t)
 	g, rec, log := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), func(c *certs.Config) { c.HandshakeTimeout = time.Minute })
-	a := start(t, certtest.FreeIDs(t, 1)[0], g)
+	a := start(t, certtest.HoldIDs(t, 1)[0], g)
 	pair := func(a *certtest.Authority, l certtest.Leaf) *tls.Config {
 		p := certtest.Issue(t, a, l)
 		cert, err := tls.LoadX509KeyPair(p.CertFile, p.KeyFile)
@@ -140,7 +140,7 @@ func TestStrangers(t *testing.T) {
 	}
 	// A node is let in meanwhile, and nothing of all that has arrived.
 	other, _, _ := certtest.Guard(t, ours, certtest.Named("b.nodes.example"), nil)
-	b := start(t, certtest.FreeIDs(t, 1)[0], other)
+	b := start(t, certtest.HoldIDs(t, 1)[0], other)
 	if others := b.sends(t, a, "a node's"); len(others) > 0 {
 		t.Errorf("received %q", others)
 	}
@@ -163,7 +163,7 @@ func TestStrangers(t *testing.T) {
 // Who connects and says nothing is let go.
 func TestSilence(t *testing.T) {
 	g, rec, _ := certtest.Guard(t, certtest.For(t), certtest.Named("a.nodes.example"), func(c *certs.Config) { c.HandshakeTimeout = 20 * time.Millisecond })
-	a := start(t, certtest.FreeIDs(t, 1)[0], g)
+	a := start(t, certtest.HoldIDs(t, 1)[0], g)
 	conn, err := net.Dial("tcp4", a.id.String())
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func TestCommonName(t *testing.T) {
 	ours := certtest.For(t)
 	ga, _, _ := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), func(c *certs.Config) { c.Allow = []string{"Node-B"} })
 	gb, _, _ := certtest.Guard(t, ours, certtest.Leaf{CommonName: "node-b"}, nil)
-	ids := certtest.FreeIDs(t, 2)
+	ids := certtest.HoldIDs(t, 2)
 	a, b := start(t, ids[0], ga), start(t, ids[1], gb)
 	b.sends(t, a, "hello")
 }
@@ -190,7 +190,7 @@ func TestCommonName(t *testing.T) {
 // hears why, also when it is refused itself.
 func TestDialRefuses(t *testing.T) {
 	ours, foreign := certtest.For(t), certtest.For(t)
-	ids := certtest.FreeIDs(t, 2)
+	ids := certtest.HoldIDs(t, 2)
 	for _, c := range []struct {
 		name, reason string
 		a            func(*certs.Config)
@@ -224,7 +224,7 @@ func TestDialRefuses(t *testing.T) {
 // Who has the certificate of one node cannot speak for another one.
 func TestPacketsOfOthers(t *testing.T) {
 	ours := certtest.For(t)
-	ids := certtest.FreeIDs(t, 3)
+	ids := certtest.HoldIDs(t, 3)
 	ga, rec, _ := certtest.Guard(t, ours, certtest.Named("a.nodes.example"), func(c *certs.Config) {
 		c.Nodes = map[nodeid.ID]string{ids[1]: "b.nodes.example", ids[2]: "c.nodes.example"}
 	})

@@ -9,8 +9,8 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/client"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/kvpb"
@@ -57,10 +57,11 @@ func serve(t *testing.T, id nodeid.ID, answer *kvpb.KVResponse) string {
 }
 
 func TestRedirects(t *testing.T) {
-	ids, err := nodeaddr.Free(4, 10000)
+	ids, release, err := freeaddr.Hold(4, 10000)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	to := func(id nodeid.ID) *kvpb.KVResponse {
 		return &kvpb.KVResponse{Ret: phxkv.CodeMasterRedirect, MasterNodeid: uint64(id)}
 	}
@@ -109,10 +110,11 @@ func unreachable(t *testing.T) nodeid.ID {
 
 // The master is asked first from then on, until it fails.
 func TestMasterIsRemembered(t *testing.T) {
-	ids, err := nodeaddr.Free(2, 10000)
+	ids, release, err := freeaddr.Hold(2, 10000)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	first := serve(t, ids[0], &kvpb.KVResponse{Ret: phxkv.CodeMasterRedirect, MasterNodeid: uint64(ids[1])})
 	serve(t, ids[1], &kvpb.KVResponse{Data: &phxkv.Data{Value: []byte("v"), Version: 5}})
 	times := 0
@@ -132,10 +134,11 @@ func TestMasterIsRemembered(t *testing.T) {
 }
 
 func TestGetLocalSince(t *testing.T) {
-	ids, err := nodeaddr.Free(1, 10000)
+	ids, release, err := freeaddr.Hold(1, 10000)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	k := client.New(serve(t, ids[0], &kvpb.KVResponse{Data: &phxkv.Data{Version: 5}}), client.Options{})
 	defer k.Close()
 	for version, want := range map[uint64]int{4: phxkv.CodeOK, 5: phxkv.CodeOK, 6: phxkv.CodeVersionNotExist} {

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 // How long a node may take.
@@ -29,15 +29,24 @@ type cluster struct {
 	nodes []*child
 	at    []*child      // those that propose
 	took  time.Duration // to start
+
+	release func() // gives the ports of a local cluster back
 }
 
 // startCluster starts the nodes of o for a number of groups and waits until
 // each group works.
 func startCluster(ctx context.Context, o *options, groups int) (c *cluster, err error) {
+	c = &cluster{release: func() {}}
+	defer func() {
+		if err != nil {
+			c.abort()
+			c = nil
+		}
+	}()
 	ids, mine := o.Join, []int{o.Me}
 	if len(ids) == 0 {
-		if ids, err = nodeaddr.Free(o.Nodes); err != nil {
-			return nil, err
+		if ids, c.release, err = freeaddr.Hold(o.Nodes); err != nil {
+			return c, err
 		}
 		mine = mine[:0]
 		for i := range ids {
@@ -46,17 +55,12 @@ func startCluster(ctx context.Context, o *options, groups int) (c *cluster, err 
 	}
 	dir, err := os.MkdirTemp(o.Dir, "phxpaxos-bench")
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return nil, err
+	if c.dir, err = filepath.Abs(dir); err != nil {
+		return c, err
 	}
-	c = &cluster{dir: dir}
-	if err := c.launch(ctx, o, groups, ids, mine); err != nil {
-		c.abort()
-		return nil, err
-	}
-	return c, nil
+	return c, c.launch(ctx, o, groups, ids, mine)
 }
 
 // launch starts processes; those that it has started are in c.nodes, also if
@@ -226,12 +230,13 @@ func (c *cluster) close() error {
 	return errors.Join(errs...)
 }
 
-// abort leaves no process and no file behind.
+// abort leaves no process and no file behind, and then no port.
 func (c *cluster) abort() {
 	for _, n := range c.nodes {
 		n.kill()
 	}
 	os.RemoveAll(c.dir)
+	c.release()
 }
 
 // profileName makes a file name of its own for each row where there are

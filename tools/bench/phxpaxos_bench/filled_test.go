@@ -4,18 +4,19 @@ import (
 	"testing"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
-	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
 // A node takes a filled log for one that it wrote, and goes on behind it.
 func TestNodesGoOnBehindAFilledLog(t *testing.T) {
 	const instances = 2500
-	nodes, err := nodeaddr.Free(1)
+	nodes, release, err := freeaddr.Hold(1)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	store, err := sharedlog.Open(t.TempDir(), 2, sharedlog.Options{})
 	if err != nil {
 		t.Fatal(err)

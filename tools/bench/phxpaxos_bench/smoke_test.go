@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
 
@@ -142,10 +143,11 @@ func TestJoin_ServesAndProposes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts two processes")
 	}
-	ids, err := nodeaddr.Free(2)
+	ids, release, err := freeaddr.Hold(2)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	list := nodeaddr.List(ids)
 	o, err := parseArgs([]string{"-dir", t.TempDir(), "-join", list, "-me", ids[1].String()}, io.Discard)
 	if err != nil {

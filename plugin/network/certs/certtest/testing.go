@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/networktest"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
 )
@@ -109,13 +109,16 @@ func (l *Log) String() string {
 // Count says how often a text was logged.
 func (l *Log) Count(text string) int { return strings.Count(l.String(), text) }
 
-// FreeIDs returns nodes on loopback whose ports were free a moment ago.
-func FreeIDs(t testing.TB, n int) []nodeid.ID {
+// HoldIDs is freeaddr.Hold, whose error ends the test, with a release at the
+// end of the test. Call it before the nodes are started: then it keeps their
+// ports until their cleanups have run.
+func HoldIDs(t testing.TB, n int) []nodeid.ID {
 	t.Helper()
-	ids, err := networktest.FreeIDs(n)
+	ids, release, err := freeaddr.Hold(n)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	return ids
 }
 
