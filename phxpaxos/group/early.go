@@ -50,7 +50,7 @@ func (g *Group) Early() bool {
 	if g.err != nil || len(q.waiting) == 0 || g.internal(q.waiting[0].SM) {
 		return false
 	}
-	if g.cfg.ChangeBeforePropose || !g.cfg.PacketCRC || !g.covered() {
+	if g.cfg.ChangeBeforePropose || !g.cfg.PacketCRC || len(g.core.Members()) < 2 || !g.covered() {
 		return false
 	}
 	_, size, full := q.fit(g)

@@ -173,6 +173,25 @@ func TestNothingGoesAheadToOthers(t *testing.T) {
 	}
 }
 
+// Nobody is there to send it to, and the next one who is would hear it named.
+func TestNothingGoesAheadAlone(t *testing.T) {
+	c, kinds, _ := newEarly(t, func(cfg *Config) { cfg.UseMembers = true })
+	c.await(c.propose(0, "a"), "cluster")
+	for _, gone := range []int{2, 1} {
+		change := &Ticket{}
+		c.nodes[0].g.ChangeMembers(change, nodeid.None, c.nodes[gone].id)
+		c.await(change, "removal")
+	}
+	clear(kinds)
+	for _, v := range []string{"b", "c", "d", "e"} {
+		c.propose(0, v)
+	}
+	c.run()
+	if c.nodes[0].g.queue.next.number != 0 || kinds[paxos.EarlyValue] != 0 || c.nodes[0].g.early.number != 0 {
+		t.Errorf("%v, number %d", kinds, c.nodes[0].g.early.number)
+	}
+}
+
 // A node keeps a value only of a member, for a while, and one at most; and it
 // takes it only for the accept of that member which names it.
 func TestWhoseValueIsKept(t *testing.T) {

@@ -45,9 +45,12 @@ func (c *clients) pause() {
 
 // run proposes until ctx ends. A call under way is finished first.
 func (c *clients) run(ctx context.Context, client int) {
-	group := client % c.set.Groups
+	group, name := client%c.set.Groups, uint16(client)
+	if client < c.set.Large {
+		name += largeClients
+	}
 	for seq := uint32(0); ctx.Err() == nil; seq++ {
-		k := key{Node: uint16(c.set.Me), Client: uint16(client), Life: c.set.Life, Seq: seq}
+		k := key{Node: uint16(c.set.Me), Client: name, Life: c.set.Life, Seq: seq}
 		timeout := callTimeout
 		if seq%hastyOneIn == 0 {
 			timeout = hastyTimeout

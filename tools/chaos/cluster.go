@@ -76,7 +76,7 @@ func (c *cluster) launch(i int) error {
 	defer log.Close()
 	set := setup{
 		Me: i, Nodes: c.ids, Life: c.lives[i], Dir: dir, Layout: c.o.layout(i),
-		Clients: c.o.Clients, Groups: c.o.Groups, Tap: c.o.Garbage > 0,
+		Clients: c.o.Clients, Large: c.o.Large, Groups: c.o.Groups, Tap: c.o.Garbage > 0,
 	}
 	if i%2 == 1 {
 		// Half of the nodes give up as the original does, so that refusals,

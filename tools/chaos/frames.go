@@ -21,6 +21,7 @@ type setup struct {
 	Dir      string
 	Layout   phxpaxos.LogLayout
 	Clients  int
+	Large    int // so many of them propose large values
 	Groups   int
 	Attempts int  // Options.ProposeAttempts
 	Tap      bool // send samples of the packets that leave the node
@@ -47,6 +48,7 @@ type report struct {
 	Acks    []ack
 	Refused []key // their clients were told that they are not chosen
 	Unknown int   // calls that ended without an outcome
+	Named   int   // accepts received that name a value which went ahead
 	Marks   []mark
 	Packets [][]byte
 
@@ -107,10 +109,13 @@ const keyBytes = 12
 
 // fillMax is the largest filler behind most keys, and bigFillMax behind one
 // in bigOneIn: mostly small values, some that need TCP and several packets.
+// That of a client in largeClients is any up to largeFillMax.
 const (
-	fillMax    = 200
-	bigFillMax = 20000
-	bigOneIn   = 200
+	fillMax      = 200
+	bigFillMax   = 20000
+	bigOneIn     = 200
+	largeFillMax = 100000
+	largeClients = 1 << 15
 )
 
 // value returns the bytes that are proposed under k. Everything in it follows
@@ -125,6 +130,9 @@ func (k key) value() []byte {
 	size := fill.IntN(fillMax)
 	if fill.IntN(bigOneIn) == 0 {
 		size = fill.IntN(bigFillMax)
+	}
+	if k.Client >= largeClients {
+		size = fill.IntN(largeFillMax)
 	}
 	for len(b) < keyBytes+size {
 		b = binary.LittleEndian.AppendUint64(b, fill.Uint64())

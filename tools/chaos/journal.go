@@ -33,7 +33,7 @@ type journal struct {
 
 // counts is what the summary tells.
 type counts struct {
-	Acked, Chosen, Refused, Unknown, Marks uint64
+	Acked, Chosen, Refused, Unknown, Marks, Named uint64
 }
 
 // stream is one client in one life of its node; it numbers its values.
@@ -90,6 +90,7 @@ func (j *journal) told(node int, r *report) {
 	}
 	j.ackedBy[node] += uint64(len(r.Acks))
 	j.counts.Unknown += uint64(r.Unknown)
+	j.counts.Named += uint64(r.Named)
 	if r.Failed != "" {
 		j.violate("node %d: %s", node, r.Failed)
 	}

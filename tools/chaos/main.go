@@ -108,6 +108,9 @@ func (r *runner) summary(w io.Writer, took time.Duration, err error) {
 		r.tally.Rounds, took.Round(100*time.Millisecond), r.tally.Kills, r.tally.DoubleKills, r.tally.Stops)
 	fmt.Fprintf(w, "clients: %d values acknowledged (by node %d), %d refused, %d with unknown outcome\n",
 		counts.Acked, acked, counts.Refused, counts.Unknown)
+	if r.o.Large > 0 {
+		fmt.Fprintf(w, "large values: %d accepts named one that went ahead of them\n", counts.Named)
+	}
 	instances := uint64(0)
 	for _, to := range r.judged {
 		instances += to

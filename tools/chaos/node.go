@@ -13,6 +13,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
 
@@ -107,8 +108,13 @@ func nodeOptions(set setup, r *reporter, counts *counter) (phxpaxos.Options, err
 		GroupCount:         set.Groups,
 		GroupStateMachines: machines,
 		ProposeAttempts:    set.Attempts,
-		Observer:           counts,
-		Logger:             slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Observer: event.Func(func(e event.Event) {
+			counts.Observe(e)
+			if e.Kind == event.MessageIn && paxos.Kind(e.Number) == paxos.AcceptEarly {
+				r.add(func(r *report) { r.Named++ })
+			}
+		}),
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if set.Tap {
 		var err error

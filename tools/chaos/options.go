@@ -14,6 +14,7 @@ type options struct {
 	Rounds    int
 	Nodes     int
 	Clients   int // per node
+	Large     int // so many of them propose large values
 	Groups    int
 	Seed      uint64
 	Dir       string // "" for a temporary one
@@ -33,6 +34,7 @@ func parseArgs(args []string, output io.Writer) (options, error) {
 	flags.IntVar(&o.Rounds, "rounds", 200, "how many times to kill or stop nodes")
 	flags.IntVar(&o.Nodes, "nodes", 3, "how many nodes, 3..9")
 	flags.IntVar(&o.Clients, "clients", 0, "how many clients each node has, default 60 over all nodes")
+	flags.IntVar(&o.Large, "large", 0, "how many of each node's clients propose values of up to 100 KB")
 	flags.IntVar(&o.Groups, "groups", 1, "how many groups, 1..64")
 	flags.Uint64Var(&o.Seed, "seed", 0, "decides which nodes fall and when; 0 takes one from the clock")
 	flags.StringVar(&o.Dir, "dir", "", "empty `directory` for logs, kept; default a temporary one, kept after a violation")
@@ -67,6 +69,8 @@ func (o options) validate() error {
 		return fmt.Errorf("-nodes is %d, must be in 3..9", o.Nodes)
 	case o.Clients < 1 || o.Clients > 1000:
 		return fmt.Errorf("-clients is %d, must be in 1..1000", o.Clients)
+	case o.Large < 0 || o.Large > o.Clients:
+		return fmt.Errorf("-large is %d, must be in 0..%d, the number of clients of a node", o.Large, o.Clients)
 	case o.Groups < 1 || o.Groups > 64:
 		return fmt.Errorf("-groups is %d, must be in 1..64", o.Groups)
 	case o.Clients < o.Groups:

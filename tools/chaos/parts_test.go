@@ -35,6 +35,10 @@ func TestValueSaysWhetherItIsWhole(t *testing.T) {
 	if big == 0 || big > 100 {
 		t.Errorf("%d of 2000 values are big", big)
 	}
+	large := key{Node: 3, Client: largeClients, Life: 100, Seq: 1}
+	if got, intact := parseValue(large.value()); got != large || !intact || len(large.value()) < 1000 {
+		t.Errorf("%+v reads back as %+v, intact %v, %d bytes", large, got, intact, len(large.value()))
+	}
 	if _, intact := parseValue([]byte("short")); intact {
 		t.Error("a short value is called intact")
 	}
@@ -215,7 +219,7 @@ func TestGarbageDamagesOneByteAtMost(t *testing.T) {
 func TestOptionsAreChecked(t *testing.T) {
 	for _, args := range [][]string{
 		{"-rounds", "-1"}, {"-nodes", "2"}, {"-nodes", "10"}, {"-clients", "-1"}, {"-groups", "0"},
-		{"-groups", "30"}, {"-round-time", "1ms"}, {"-garbage", "-1s"}, {"-what"}, {"word"},
+		{"-groups", "30"}, {"-large", "-1"}, {"-large", "21"}, {"-round-time", "1ms"}, {"-garbage", "-1s"}, {"-what"}, {"word"},
 	} {
 		if _, err := parseArgs(args, io.Discard); err == nil {
 			t.Errorf("%q was accepted", args)
