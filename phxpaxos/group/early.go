@@ -41,10 +41,11 @@ type earlyValue struct {
 }
 
 // Early reports whether SendEarly has something to do: values are large, a
-// round is under way, and another batch waits that hardly more can be added to.
+// round is under way that this node is likely to win as it won the last one,
+// and another batch waits that hardly more can be added to.
 func (g *Group) Early() bool {
 	q := &g.queue
-	if least := g.cfg.EarlyBytesMin; least <= 0 || len(q.current.value) < least || q.next.number != 0 {
+	if least := g.cfg.EarlyBytesMin; least <= 0 || len(q.current.value) < least || q.next.number != 0 || !q.won {
 		return false
 	}
 	if g.err != nil || len(q.waiting) == 0 || g.internal(q.waiting[0].SM) {

@@ -11,7 +11,7 @@ import (
 )
 
 // newEarly is three nodes that know each other for this library's and send
-// every full batch, two proposals, before its turn. kinds counts the packets
+// every full batch, two proposals, before its turn. Node 0 has won one. kinds counts the packets
 // of the kinds that matter here from then on; lose, if set, drops packets.
 func newEarly(t *testing.T, edit func(*Config)) (c *cluster, kinds map[paxos.Kind]int, lose *func(paxos.Kind, packet) bool) {
 	t.Helper()
@@ -23,6 +23,7 @@ func newEarly(t *testing.T, edit func(*Config)) (c *cluster, kinds map[paxos.Kin
 		}
 	})
 	c.pass(3 * time.Second) // for the digests
+	c.await(c.propose(0, "first"), "first value, which node 0 wins")
 	kinds, lose = map[paxos.Kind]int{}, new(func(paxos.Kind, packet) bool)
 	c.drop = func(p packet) bool {
 		k := kindOf(t, p.data)
@@ -49,7 +50,7 @@ func TestAcceptNamesTheValueThatWentAhead(t *testing.T) {
 		c.propose(0, v)
 	}
 	c.run()
-	c.sameHistory("0/0 a", "0/1 b", "1/0 c", "1/1 d")
+	c.sameHistory("0/0 first", "1/0 a", "1/1 b", "2/0 c", "2/1 d")
 	sameKinds(t, kinds, map[paxos.Kind]int{paxos.Accept: 2, paxos.EarlyValue: 2, paxos.AcceptEarly: 2})
 	for i, n := range c.nodes {
 		if n.g.early.kept.value != nil {
@@ -69,8 +70,8 @@ func TestLostValueIsSentAgain(t *testing.T) {
 		c.propose(0, v)
 	}
 	c.run() // without any timer: node 2 hears nothing, so node 1 has to vote
-	if got := c.nodes[0].g.Instance(); got != 2 {
-		t.Fatalf("instance %d, want 2", got)
+	if got := c.nodes[0].g.Instance(); got != 3 {
+		t.Fatalf("instance %d, want 3", got)
 	}
 	sameKinds(t, kinds, map[paxos.Kind]int{paxos.Accept: 3, paxos.EarlyValue: 2, paxos.AcceptEarly: 2, paxos.EarlyMissed: 1})
 }
@@ -86,7 +87,7 @@ func TestWhoIsSentTheWholeAccept(t *testing.T) {
 	ask := func(from nodeid.ID, number uint64, want int) {
 		t.Helper()
 		before := kinds[paxos.Accept]
-		n.g.Receive(wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.EarlyMissed, From: from, Instance: 1, Early: number}, true))
+		n.g.Receive(wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.EarlyMissed, From: from, Instance: 2, Early: number}, true))
 		c.run()
 		if got := kinds[paxos.Accept] - before; got != want {
 			t.Errorf("number %d from %v: %d accepts, want %d", number, from, got, want)
@@ -98,8 +99,8 @@ func TestWhoIsSentTheWholeAccept(t *testing.T) {
 	ask(c.nodes[1].id, number-1, 0)
 	ask(77, number, 0)
 	ask(c.nodes[1].id, number, 1)
-	if n.g.Instance() != 2 {
-		t.Fatalf("instance %d, want 2", n.g.Instance())
+	if n.g.Instance() != 3 {
+		t.Fatalf("instance %d, want 3", n.g.Instance())
 	}
 	ask(c.nodes[1].id, number, 0) // decided
 }
@@ -112,7 +113,7 @@ func TestSecondAcceptIsWhole(t *testing.T) {
 	}
 	*lose = func(k paxos.Kind, p packet) bool { return k == paxos.AcceptEarly }
 	c.pass(5 * time.Second)
-	c.sameHistory("0/0 a", "0/1 b", "1/0 c", "1/1 d")
+	c.sameHistory("0/0 first", "1/0 a", "1/1 b", "2/0 c", "2/1 d")
 	sameKinds(t, kinds, map[paxos.Kind]int{paxos.Accept: 4, paxos.EarlyValue: 2, paxos.AcceptEarly: 2})
 }
 
@@ -132,13 +133,13 @@ func TestValueThatIsOutdatedIsNotProposed(t *testing.T) {
 			t.Fatalf("%v, want an early value", kinds)
 		}
 		*lose = nil
-		want := []string{"0/0 a", "0/1 b", "1/0 c"}
+		want := []string{"0/0 first", "1/0 a", "1/1 b", "2/0 c"}
 		c.nodes[0].g.Cancel(tickets[3], ErrTimeout)
 		if again != "" {
 			c.nodes[0].g.Flush() // the ticket comes back
 			tickets[3].Value = []byte(again)
 			c.nodes[0].g.Propose(tickets[3])
-			want = append(want, "1/1 "+again)
+			want = append(want, "2/1 "+again)
 		}
 		c.pass(5 * time.Second)
 		c.sameHistory(want...)
@@ -166,10 +167,31 @@ func TestNothingGoesAheadToOthers(t *testing.T) {
 				c.propose(0, v)
 			}
 			c.run()
-			if kinds[paxos.EarlyValue]+kinds[paxos.AcceptEarly] != 0 || c.nodes[2].g.Instance() == 0 {
+			if kinds[paxos.EarlyValue]+kinds[paxos.AcceptEarly] != 0 || c.nodes[2].g.Instance() < 2 {
 				t.Errorf("%v, instance %d", kinds, c.nodes[2].g.Instance())
 			}
 		})
+	}
+}
+
+// Who does not win would send for nothing.
+func TestNothingGoesAheadOfALostRound(t *testing.T) {
+	c, kinds, _ := newEarly(t, nil)
+	c.await(c.propose(1, "rival"), "rival")
+	for _, v := range []string{"a", "b", "c", "d"} {
+		c.propose(0, v)
+	}
+	c.nodes[0].g.Flush()
+	c.nodes[0].g.SendEarly()
+	if c.nodes[0].g.early.number != 0 {
+		t.Errorf("%v behind an instance of somebody else", kinds)
+	}
+	c.run() // which it wins
+	for _, v := range []string{"e", "f", "g", "h"} {
+		c.propose(0, v)
+	}
+	if c.run(); c.nodes[0].g.early.number == 0 {
+		t.Errorf("%v behind an own one", kinds)
 	}
 }
 

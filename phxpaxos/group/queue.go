@@ -15,6 +15,7 @@ type queue struct {
 	waiting  []*Ticket // in the order of Propose
 	current  batch
 	next     batch         // sent early; its tickets are the first ones of waiting, unless that has changed
+	won      bool          // the last instance was closed with this node's value
 	deadline time.Duration // earliest deadline of a ticket, 0 for none
 	batchAt  time.Duration // when a batch that waits for company starts, 0 for none
 	entries  []wire.BatchEntry
@@ -301,10 +302,11 @@ func (q *queue) propose(g *Group, b batch) {
 // this one any more, so proposing it again cannot repeat it (hazard H7).
 func (q *queue) decided(g *Group, c *paxos.Chosen) []*Ticket {
 	b := q.current
+	q.won = b.active && c.Own && bytes.Equal(b.value, c.Value)
 	if !b.active {
 		return nil
 	}
-	if c.Own && bytes.Equal(b.value, c.Value) {
+	if q.won {
 		g.observe(event.Event{Kind: event.ChosenOwn, Instance: c.Instance, Took: g.now - b.since})
 		return b.tickets
 	}
