@@ -73,7 +73,7 @@ func (g *Group) SendEarly() {
 		t.early = b.number
 	}
 	q.next = b
-	g.send(&paxos.Message{Kind: paxos.EarlyValue, Instance: g.core.Instance() + 1, Value: b.value, Early: b.number})
+	g.send(&paxos.Message{Kind: paxos.EarlyValue, Instance: g.core.Instance(), Value: b.value, Early: b.number})
 }
 
 // next returns the number for another value.
@@ -147,7 +147,7 @@ func (g *Group) spell(m *paxos.Message) bool {
 		return true
 	}
 	if m.Instance >= g.core.Instance() && g.isPeer(m.From) && g.cfg.Following == nodeid.None {
-		g.send(&paxos.Message{Kind: paxos.EarlyMissed, To: m.From, Instance: m.Instance, Early: m.Early})
+		g.send(&paxos.Message{Kind: paxos.EarlyMissed, To: m.From, Instance: g.core.Instance(), Early: m.Early})
 	}
 	return false
 }
