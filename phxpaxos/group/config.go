@@ -11,6 +11,12 @@ import (
 // Rand is the group's only source of chance; *rand.Rand of math/rand/v2 is one.
 type Rand interface{ IntN(n int) int }
 
+// nonce is a number that no life of any node has used, as good as certainly;
+// it is not 0. Whatever a node numbers and a peer answers or keeps begins at one.
+func nonce(chance Rand) uint64 {
+	return uint64(chance.IntN(1<<31-1))<<31 | uint64(chance.IntN(1<<31-1)) | 1
+}
+
 // Config says what a group is. All fields without a default must be set.
 type Config struct {
 	Index      int              // the group's index, on the wire

@@ -44,29 +44,38 @@ type earlyValue struct {
 // round is under way that this node is likely to win as it won the last one,
 // and another batch waits that hardly more can be added to.
 func (g *Group) Early() bool {
+	n, _ := g.fitEarly()
+	return n > 0
+}
+
+// fitEarly is queue.fit for a batch to send early; n is 0 if there is none.
+func (g *Group) fitEarly() (n, size int) {
 	q := &g.queue
 	if least := g.cfg.EarlyBytesMin; least <= 0 || len(q.current.value) < least || q.next.number != 0 || !q.won {
-		return false
+		return 0, 0
 	}
 	if g.err != nil || len(q.waiting) == 0 || g.internal(q.waiting[0].SM) {
-		return false
+		return 0, 0
 	}
 	if g.cfg.ChangeBeforePropose || !g.cfg.PacketCRC || len(g.core.Members()) < 2 || !g.covered() {
-		return false
+		return 0, 0
 	}
-	_, size, full := q.fit(g)
-	return full && size >= g.cfg.EarlyBytesMin
+	n, size, full := q.fit(g)
+	if !full || size < g.cfg.EarlyBytesMin {
+		return 0, 0
+	}
+	return n, size
 }
 
 // SendEarly packs the next batch and sends it to the other members, if Early.
 // A driver that calls it after Flush, and behind everything that is more
 // urgent, saves the next round that time.
 func (g *Group) SendEarly() {
-	if !g.Early() {
+	n, size := g.fitEarly()
+	if n == 0 {
 		return
 	}
 	q := &g.queue
-	n, size, _ := q.fit(g)
 	b := q.pack(g, q.waiting[:n], size)
 	b.number = g.early.next(g)
 	for _, t := range b.tickets {
@@ -79,8 +88,7 @@ func (g *Group) SendEarly() {
 // next returns the number for another value.
 func (e *early) next(g *Group) uint64 {
 	if e.number == 0 {
-		const half = 1 << 30
-		e.number = uint64(g.cfg.Rand.IntN(half))*half + uint64(g.cfg.Rand.IntN(half))
+		e.number = nonce(g.cfg.Rand)
 	}
 	e.number++
 	return e.number

@@ -118,7 +118,7 @@ func (n *newcomer) init(g *Group, logged bool) error {
 	}
 	n.began, n.pause = g.now, historyFirst
 	n.at = g.now + 1
-	n.nonce = uint64(g.cfg.Rand.IntN(1<<31-1))<<31 | uint64(g.cfg.Rand.IntN(1<<31-1)) | 1
+	n.nonce = nonce(g.cfg.Rand)
 	g.core.Abstain(n.waits(g))
 	return nil
 }

@@ -40,10 +40,9 @@ func (g *Group) send(m *paxos.Message) {
 	packet := g.queue.packet(g, m)
 	stream := false
 	switch m.Kind {
-	case paxos.LearnValue, paxos.AskForLearn, paxos.Digest:
+	case paxos.LearnValue, paxos.AskForLearn, paxos.Digest, paxos.EarlyValue,
+		paxos.AcceptEarly: // must not overtake the value
 		stream = true
-	case paxos.EarlyValue, paxos.AcceptEarly:
-		stream = true // the second must not overtake the first
 	}
 	if m.To != nodeid.None {
 		g.env.Send(m.To, packet, stream)

@@ -75,7 +75,7 @@ type logRead struct{ tickets []*Ticket }
 // have the same number. (A replayed history on real processes, and seed 254 of
 // the simulator, showed stale reads with numbers that began at 1.)
 func (r *reads) init(chance Rand) {
-	r.number = uint64(chance.IntN(1<<31))<<31 | uint64(chance.IntN(1<<31))
+	r.number = nonce(chance)
 }
 
 // Read takes a read; it comes back by Env.Finish once this node has executed

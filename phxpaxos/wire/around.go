@@ -2,17 +2,17 @@ package wire
 
 import "github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 
-// Room that AcceptAround may need in front of a value and behind it.
+// Room that Around may need in front of a value and behind it.
 const (
 	RoomFront = 96 // packet header and the fields before the value
 	RoomBack  = 16 // the field behind the value and the trailer
 )
 
-// Around is AppendMessage for an Accept or an EarlyValue whose value lies in buf from at
-// to its end, with RoomFront bytes in front that are free and RoomBack of
-// capacity behind. The packet is made around it, so that the value is neither
-// copied nor written to, and is returned as a part of buf. It can be done once
-// for each buf: the packet has to stay as it is while others read it.
+// Around is AppendMessage for an Accept or an EarlyValue whose value lies in
+// buf from at to its end, with RoomFront bytes in front that are free and
+// RoomBack of capacity behind. The packet is made around it, so that the value
+// is neither copied nor written to, and is returned as a part of buf. It can be
+// done once for each buf: the packet has to stay as it is while others read it.
 func Around(buf []byte, at, group int, cluster uint64, m *paxos.Message, crc bool) []byte {
 	var room [RoomFront]byte
 	front, crcAt := appendHeader(room[:0], group, cluster, CommandPaxos, crc)

@@ -83,7 +83,7 @@ var mutants = []mutant{
 	{"a reader asks nobody but itself", []edit{{readGo,
 		"if len(r.round.heard) < g.system.peers.Quorum() {", "if len(r.round.heard) < 1 {"}}},
 	{"rounds of reads have the same numbers in each life", []edit{{readGo,
-		"r.number = uint64(chance.IntN(1<<31))<<31 | uint64(chance.IntN(1<<31))", "_ = chance"}}},
+		"r.number = nonce(chance)", "_ = chance"}}},
 	{"who answers a reader keeps quiet about its vote", []edit{{readGo,
 		"!accepted.IsNull() || g.core.Chosen() != nil {", "false && !accepted.IsNull() {"}}},
 	{"the log is cleaned behind the most advanced state machine", []edit{{cleanGo, "return to\n\t}\n\treturn from", "return to\n\t}\n\treturn max(from, to)"}}},

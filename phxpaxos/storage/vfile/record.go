@@ -14,8 +14,6 @@ const (
 	lengthBytes = 4
 	headBytes   = 12
 	keyBytes    = 8
-	// stride is how the original samples: every 8th byte enters the checksum.
-	stride = 8
 	// sectorBytes is what a disk writes whole or not at all.
 	sectorBytes = 512
 )
@@ -64,15 +62,10 @@ func appendRecord(buf []byte, instance uint64, data []byte) []byte {
 }
 
 // sampledCRC is the original's checksum of a record: CRC-32 over every 8th
-// byte of instance and data. It goes byte by byte: gathering the bytes for
-// package crc32 would cost an allocation.
+// byte of instance and data.
 func sampledCRC(instance uint64, data []byte) uint32 {
-	table := crc32.IEEETable
-	crc := table[byte(instance)^0xff] ^ 0xffffffff>>8
-	for i := 0; i < len(data); i += stride {
-		crc = table[byte(crc)^data[i]] ^ crc>>8
-	}
-	return ^crc
+	crc := crc32.IEEETable[byte(instance)^0xff] ^ 0xffffffff>>8
+	return checksum.Sampled(^crc, data, checksum.ValueStride)
 }
 
 // fullCRC covers every byte of a record, its length word included.
