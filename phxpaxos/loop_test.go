@@ -497,7 +497,7 @@ func TestSomeInputsWait(t *testing.T) {
 		defer l.inbox.mu.Unlock()
 		return l.inbox.unhurried && !l.inbox.rung
 	})
-	n.receive(wire.AppendMessage(nil, 0, 1, &paxos.Message{Kind: paxos.AcceptReply, Instance: 4, From: 2}, true))
+	n.receive(wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 1, CRC: true}, &paxos.Message{Kind: paxos.AcceptReply, Instance: 4, From: 2}))
 	l.inbox.saved(3)
 	l.inbox.mu.Lock()
 	rung, late, saved := l.inbox.rung, len(l.inbox.in.late), l.inbox.in.saved
@@ -510,7 +510,7 @@ func TestSomeInputsWait(t *testing.T) {
 		t.Error("the next turn lacks what the disk reported")
 	}
 	eventually(t, "the reply comes with the next turn", func() bool { return s[0].has("receive") })
-	n.receive(wire.AppendMessage(nil, 0, 1, &paxos.Message{Kind: paxos.AcceptReply, Instance: 5, From: 2}, true))
+	n.receive(wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 1, CRC: true}, &paxos.Message{Kind: paxos.AcceptReply, Instance: 5, From: 2}))
 	eventually(t, "a reply of the current instance wakes", func() bool {
 		s[0].mu.Lock()
 		defer s[0].mu.Unlock()

@@ -87,7 +87,7 @@ func TestWhoIsSentTheWholeAccept(t *testing.T) {
 	ask := func(from nodeid.ID, number uint64, want int) {
 		t.Helper()
 		before := kinds[paxos.Accept]
-		n.g.Receive(wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.EarlyMissed, From: from, Instance: 2, Early: number}, true))
+		n.g.Receive(wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 0, CRC: true}, &paxos.Message{Kind: paxos.EarlyMissed, From: from, Instance: 2, Early: number}))
 		c.run()
 		if got := kinds[paxos.Accept] - before; got != want {
 			t.Errorf("number %d from %v: %d accepts, want %d", number, from, got, want)
@@ -221,7 +221,7 @@ func TestWhoseValueIsKept(t *testing.T) {
 	c.await(c.propose(0, "a"), "cluster")
 	n, stranger := c.nodes[1], nodeid.ID(77)
 	hear := func(m paxos.Message, crc bool) {
-		n.g.Receive(wire.AppendMessage(nil, 0, n.g.Cluster(), &m, crc))
+		n.g.Receive(wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: n.g.Cluster(), CRC: crc}, &m))
 	}
 	early := func(from nodeid.ID, number uint64, value string) paxos.Message {
 		return paxos.Message{Kind: paxos.EarlyValue, From: from, Instance: 9, Early: number, Value: []byte(value)}

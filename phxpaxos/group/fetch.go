@@ -362,7 +362,7 @@ func (g *Group) refuseCheckpoint(c *wire.Checkpoint, err error) {
 
 func (g *Group) acknowledge(to nodeid.ID, uuid, sequence uint64, flag int32) {
 	c := wire.Checkpoint{Kind: wire.CheckpointAck, From: g.cfg.Me, Flag: flag, UUID: uuid, Sequence: sequence}
-	g.env.Send(to, wire.AppendCheckpoint(nil, g.cfg.Index, g.Cluster(), &c, g.cfg.PacketCRC), true)
+	g.env.Send(to, wire.AppendCheckpoint(nil, wire.Header{Group: g.cfg.Index, Cluster: g.Cluster(), CRC: g.cfg.PacketCRC}, &c), true)
 }
 
 // receiveCheckpoint sorts a transfer message: files to this node, or

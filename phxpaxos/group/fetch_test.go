@@ -60,13 +60,13 @@ func newFetching(t *testing.T) *fetching {
 }
 
 func (f *fetching) message(m paxos.Message) {
-	f.n.g.Receive(wire.AppendMessage(nil, 0, f.gid, &m, false))
+	f.n.g.Receive(wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: f.gid, CRC: false}, &m))
 	f.n.g.Flush()
 }
 
 func (f *fetching) block(c wire.Checkpoint) {
 	c.Kind = wire.CheckpointFile
-	f.n.g.Receive(wire.AppendCheckpoint(nil, 0, f.gid, &c, false))
+	f.n.g.Receive(wire.AppendCheckpoint(nil, wire.Header{Group: 0, Cluster: f.gid, CRC: false}, &c))
 	f.n.g.Flush()
 }
 

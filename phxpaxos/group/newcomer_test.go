@@ -43,7 +43,7 @@ func TestWipedNodeOfTwoDoesNotVoteInThePast(t *testing.T) {
 		t.Fatalf("instance %d, votes %v", n.g.Instance(), n.g.Votes())
 	}
 	receive := func(m paxos.Message) {
-		n.g.Receive(wire.AppendMessage(nil, 0, 0, &m, true))
+		n.g.Receive(wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 0, CRC: true}, &m))
 		c.run()
 	}
 	c.drop = func(packet) bool { return true }

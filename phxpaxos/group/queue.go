@@ -264,10 +264,10 @@ func (q *queue) packet(g *Group, m *paxos.Message) []byte {
 	if (m.Kind == paxos.Accept || m.Kind == paxos.EarlyValue) && cap(b.around)-len(b.around) >= wire.RoomBack && b.carries(m.Value) {
 		around := b.around
 		b.around = nil
-		return wire.Around(around, wire.RoomFront, g.cfg.Index, g.Cluster(), m, g.cfg.PacketCRC)
+		return wire.Around(around, wire.RoomFront, wire.Header{Group: g.cfg.Index, Cluster: g.Cluster(), CRC: g.cfg.PacketCRC}, m)
 	}
 	size := len(m.Value) + len(m.SystemVariables) + len(m.MasterVariables) + messageOverhead
-	return wire.AppendMessage(make([]byte, 0, size), g.cfg.Index, g.Cluster(), m, g.cfg.PacketCRC)
+	return wire.AppendMessage(make([]byte, 0, size), wire.Header{Group: g.cfg.Index, Cluster: g.Cluster(), CRC: g.cfg.PacketCRC}, m)
 }
 
 // beforePropose lets the state machines that want it replace a value: one

@@ -32,5 +32,5 @@ func (m *member) rot(packet []byte) []byte {
 	c.Data = slices.Clone(c.Data)
 	c.Data[8*m.n.w.randFault.IntN((len(c.Data)+7)/8)] ^= 1 << m.n.w.randFault.IntN(8)
 	m.n.w.stats.Rotten++
-	return wire.AppendCheckpoint(nil, p.Group, p.Cluster, &c, p.HasCRC)
+	return wire.AppendCheckpoint(nil, wire.Header{Group: p.Group, Cluster: p.Cluster, CRC: p.HasCRC}, &c)
 }

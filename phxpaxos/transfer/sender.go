@@ -171,7 +171,7 @@ func (s *Sender) Next() (packet []byte, size int, err error) {
 		}
 	}
 	s.sequence++
-	return wire.AppendCheckpoint(nil, s.order.Group, s.order.Cluster, &c, s.order.CRC), len(c.Data), nil
+	return wire.AppendCheckpoint(nil, wire.Header{Group: s.order.Group, Cluster: s.order.Cluster, CRC: s.order.CRC}, &c), len(c.Data), nil
 }
 
 // block reads the next block. An empty file makes one, too, so that it exists

@@ -35,10 +35,10 @@ func TestAllocations(t *testing.T) {
 	for _, kind := range kinds {
 		m := message
 		m.Kind = kind
-		packet := AppendMessage(nil, 3, NoVersion, &m, true)
+		packet := AppendMessage(nil, Header{Group: 3, Cluster: NoVersion, CRC: true}, &m)
 		var got paxos.Message
-		wantAllocs(t, kind.String()+" encoded", 0, func() { AppendMessage(dst, 3, NoVersion, &m, true) })
-		wantGrowth(t, kind.String()+" into nil", func() { AppendMessage(nil, 3, 1, &m, false) })
+		wantAllocs(t, kind.String()+" encoded", 0, func() { AppendMessage(dst, Header{Group: 3, Cluster: NoVersion, CRC: true}, &m) })
+		wantGrowth(t, kind.String()+" into nil", func() { AppendMessage(nil, Header{Group: 3, Cluster: 1, CRC: false}, &m) })
 		wantAllocs(t, kind.String()+" decoded", 0, func() {
 			p, err := Open(packet)
 			if err == nil {
@@ -57,7 +57,7 @@ func TestAllocations(t *testing.T) {
 	system := SystemVariables{Members: paxos.Membership{nodeA, nodeB, nodeC}, Version: NoVersion}
 	master, operator := MasterVariables{Master: nodeA}, MasterOperator{Node: nodeA}
 	room := make([]BatchEntry, 0, 2)
-	wantAllocs(t, "checkpoint encoded", 0, func() { AppendCheckpoint(dst, 0, 0, &block, true) })
+	wantAllocs(t, "checkpoint encoded", 0, func() { AppendCheckpoint(dst, Header{Group: 0, Cluster: 0, CRC: true}, &block) })
 	wantAllocs(t, "record encoded", 0, func() { AppendRecord(dst, &record) })
 	wantAllocs(t, "record decoded", 0, func() {
 		if err := DecodeRecord(data, &record); err != nil {
@@ -144,12 +144,12 @@ func BenchmarkPacket(b *testing.B) {
 			if crc {
 				suffix = "/crc"
 			}
-			dst := AppendMessage(nil, 0, 1<<60, &m, crc)
+			dst := AppendMessage(nil, Header{Group: 0, Cluster: 1 << 60, CRC: crc}, &m)
 			b.Run("encode/"+size.name+suffix, func(b *testing.B) {
 				b.SetBytes(int64(size.n))
 				b.ReportAllocs()
 				for b.Loop() {
-					dst = AppendMessage(dst[:0], 0, 1<<60, &m, crc)
+					dst = AppendMessage(dst[:0], Header{Group: 0, Cluster: 1 << 60, CRC: crc}, &m)
 				}
 			})
 			b.Run("decode/"+size.name+suffix, func(b *testing.B) {

@@ -4,8 +4,8 @@ import "github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 
 // Room that Around may need in front of a value and behind it.
 const (
-	RoomFront = 96 // packet header and the fields before the value
-	RoomBack  = 16 // the field behind the value and the trailer
+	RoomFront = 128 // packet header and the fields before the value
+	RoomBack  = 40  // the field behind the value and the trailer
 )
 
 // Around is AppendMessage for an Accept or an EarlyValue whose value lies in
@@ -13,9 +13,9 @@ const (
 // RoomBack of capacity behind. The packet is made around it, so that the value
 // is neither copied nor written to, and is returned as a part of buf. It can be
 // done once for each buf: the packet has to stay as it is while others read it.
-func Around(buf []byte, at, group int, cluster uint64, m *paxos.Message, crc bool) []byte {
+func Around(buf []byte, at int, h Header, m *paxos.Message) []byte {
 	var room [RoomFront]byte
-	front, crcAt := appendHeader(room[:0], group, cluster, CommandPaxos, crc)
+	front, crcAt := appendHeader(room[:0], &h, CommandPaxos)
 	front = appendFront(front, m)
 	start := at - len(front)
 	copy(buf[start:], front)

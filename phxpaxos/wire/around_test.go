@@ -23,8 +23,8 @@ func FuzzAround(f *testing.F) {
 		}
 		buf := append(make([]byte, RoomFront, RoomFront+len(value)+RoomBack), value...)
 		m.Value = buf[RoomFront:]
-		got := Around(buf, RoomFront, group, cluster, &m, crc)
-		if want := AppendMessage(nil, group, cluster, &m, crc); !bytes.Equal(got, want) {
+		got := Around(buf, RoomFront, Header{Group: group, Cluster: cluster, CRC: crc}, &m)
+		if want := AppendMessage(nil, Header{Group: group, Cluster: cluster, CRC: crc}, &m); !bytes.Equal(got, want) {
 			t.Fatalf("got\n%x, want\n%x", got, want)
 		}
 		if !bytes.Equal(m.Value, value) {

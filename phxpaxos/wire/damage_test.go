@@ -37,11 +37,12 @@ func wantOpen(t *testing.T, err error) {
 
 // meaning is all that a packet says.
 type meaning struct {
-	group   int
-	cluster uint64
-	command Command
-	message paxos.Message
-	block   Checkpoint
+	group    int
+	cluster  uint64
+	identity nodeid.Cluster
+	command  Command
+	message  paxos.Message
+	block    Checkpoint
 }
 
 // read opens a packet and decodes its body.
@@ -50,7 +51,7 @@ func read(packet []byte) (v meaning, hasCRC bool, err error) {
 	if err != nil {
 		return v, false, err
 	}
-	v = meaning{group: p.Group, cluster: p.Cluster, command: p.Command}
+	v = meaning{group: p.Group, cluster: p.Cluster, identity: p.Identity, command: p.Command}
 	switch p.Command {
 	case CommandPaxos:
 		err = p.Message(&v.message)
@@ -61,10 +62,11 @@ func read(packet []byte) (v meaning, hasCRC bool, err error) {
 }
 
 func (v *meaning) packet(crc bool) []byte {
+	h := Header{Group: v.group, Cluster: v.cluster, CRC: crc, Identity: v.identity}
 	if v.command == CommandPaxos {
-		return AppendMessage(nil, v.group, v.cluster, &v.message, crc)
+		return AppendMessage(nil, h, &v.message)
 	}
-	return AppendCheckpoint(nil, v.group, v.cluster, &v.block, crc)
+	return AppendCheckpoint(nil, h, &v.block)
 }
 
 // samples are packets of all kinds with cluster ids of all lengths, since the
@@ -85,6 +87,9 @@ func samples() (all []meaning) {
 			v, _, err := read(v.packet(false)) // only what the kind uses
 			if err != nil {
 				panic(err)
+			}
+			if d.bool() {
+				v.identity = nodeid.Cluster{byte(length), 15: 0xa5}
 			}
 			all = append(all, v)
 		}
@@ -255,8 +260,8 @@ func TestTruncatedAndPaddedRecords(t *testing.T) {
 
 func TestOpenErrors(t *testing.T) {
 	m := paxos.Message{Kind: paxos.LearnAck, Instance: 6, From: nodeC}
-	good := AppendMessage(nil, 0, 0, &m, false)
-	goodCRC := AppendMessage(nil, 0, 0, &m, true)
+	good := AppendMessage(nil, Header{Group: 0, Cluster: 0, CRC: false}, &m)
+	goodCRC := AppendMessage(nil, Header{Group: 0, Cluster: 0, CRC: true}, &m)
 	with := func(p []byte, at int, b ...byte) []byte {
 		p = bytes.Clone(p)
 		copy(p[at:], b)
@@ -366,7 +371,7 @@ func TestForeignFields(t *testing.T) {
 func TestUnknownKindsDecode(t *testing.T) {
 	for _, kind := range []paxos.Kind{0, 8, 13, 99, -1} {
 		m := paxos.Message{Kind: kind, Instance: 3, From: nodeA}
-		got, _, err := read(AppendMessage(nil, 1, 0, &m, true))
+		got, _, err := read(AppendMessage(nil, Header{Group: 1, Cluster: 0, CRC: true}, &m))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -389,7 +394,7 @@ func TestWrongCommand(t *testing.T) {
 // Nobody may reach beyond a decoded slice into the rest of the packet.
 func TestDecodedSlicesHaveNoSpareCapacity(t *testing.T) {
 	m := paxos.Message{Kind: paxos.LearnValue, Value: packed(1, "value"), From: nodeA}
-	packet := AppendMessage(nil, 0, 0, &m, false)
+	packet := AppendMessage(nil, Header{Group: 0, Cluster: 0, CRC: false}, &m)
 	before := bytes.Clone(packet)
 	p, err := Open(packet)
 	if err != nil {

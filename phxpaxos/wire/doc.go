@@ -28,7 +28,7 @@
 //	offset  size  content
 //	0       4     group index, signed, little-endian
 //	4       2     header length H, little-endian
-//	6       H     Header: cluster id, 0, command, version 1, our CRC
+//	6       H     Header: gid, 0, command, version 1, our cluster identity, our CRC
 //	6+H     ...   body: a message (PaxosMsg) or a checkpoint message
 //	N-4     4     CRC-32 of every 7th byte before it, little-endian
 //
@@ -63,9 +63,19 @@
 //     version field. So a header length cut in front of it (14 to 6 is one
 //     bit) is noticed.
 //
-// The limit: damage that hits the header length or the tag, and something
-// else at the same time, may hide the CRC; what is left then is at most the
-// sampled trailer, as with a packet of an original node; HasCRC is false. A
-// receiver that knows all its peers to send the CRC can insist on HasCRC. The
-// CRC detects accidents; it is no protection against a forger.
+// # Our cluster identity
+//
+// Nodes of one cluster share 128 random bits (nodeid.Cluster), which go into
+// field 101 of the Header (bytes, 16 of them, before the CRC) as soon as every
+// member understands them (package feature). The original's gid in field 1 is
+// zero unless the membership is kept in the log; field 101 does not depend on
+// that. It is only valid in a packet with our CRC: alone it is ErrHeader.
+//
+// # The limit of the CRC
+//
+// Damage that hits the header length or the tag, and something else at the
+// same time, may hide the CRC; what is left then is at most the sampled
+// trailer, as with a packet of an original node; HasCRC is false. A receiver
+// that knows all its peers to send the CRC can insist on HasCRC. The CRC
+// detects accidents; it is no protection against a forger.
 package wire

@@ -35,7 +35,9 @@ func TestMessagesEncodeAsProtobufDoes(t *testing.T) {
 	for range rounds {
 		m, group, cluster, crc := d.message(), d.group(), d.u64(), d.bool()
 		p := messageToProto(&m)
-		got := appended(t, func(dst []byte) []byte { return AppendMessage(dst, group, cluster, &m, crc) })
+		got := appended(t, func(dst []byte) []byte {
+			return AppendMessage(dst, Header{Group: group, Cluster: cluster, CRC: crc}, &m)
+		})
 		want := packetByProto(t, group, cluster, 1, p, crc)
 		if !bytes.Equal(got, want) {
 			t.Fatalf("%+v:\n got %x\nwant %x", m, got, want)
@@ -53,7 +55,7 @@ func TestMessagesEncodeAsProtobufDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, "decoded", back, messageFromProto(p))
-		if again := AppendMessage(nil, group, cluster, &back, crc); !bytes.Equal(again, got) {
+		if again := AppendMessage(nil, Header{Group: group, Cluster: cluster, CRC: crc}, &back); !bytes.Equal(again, got) {
 			t.Fatalf("decoded and encoded again:\n got %x\nwant %x", again, got)
 		}
 	}
@@ -70,7 +72,7 @@ func TestOverhead(t *testing.T) {
 			Kind: kind, From: nodeid.ID(most64), Instance: most64, Ballot: b, PreAccepted: b, Value: value, Now: most64, MinChosen: most64,
 			LastChecksum: 1<<32 - 1, NeedAck: true, Followed: nodeid.ID(most64), HasVariables: true, SystemVariables: value, MasterVariables: value,
 		}
-		packet := AppendMessage(nil, -1, most64, &m, true)
+		packet := AppendMessage(nil, Header{Group: -1, Cluster: most64, CRC: true, Identity: nodeid.Cluster{1}}, &m)
 		most = max(most, len(packet)%len(value))
 	}
 	if most > OverheadMax || most < OverheadMax/2 {
@@ -83,7 +85,9 @@ func TestCheckpointsEncodeAsProtobufDoes(t *testing.T) {
 	for range rounds {
 		c, group, cluster, crc := d.checkpoint(), d.group(), d.u64(), d.bool()
 		p := checkpointToProto(&c)
-		got := appended(t, func(dst []byte) []byte { return AppendCheckpoint(dst, group, cluster, &c, crc) })
+		got := appended(t, func(dst []byte) []byte {
+			return AppendCheckpoint(dst, Header{Group: group, Cluster: cluster, CRC: crc}, &c)
+		})
 		if want := packetByProto(t, group, cluster, 2, p, crc); !bytes.Equal(got, want) {
 			t.Fatalf("%+v:\n got %x\nwant %x", c, got, want)
 		}

@@ -13,7 +13,7 @@ func Example() {
 		Kind: paxos.Accept, From: 0x0100007F00002B67, Instance: 6,
 		Value: wire.AppendValue(nil, 1, []byte("hello")),
 	}
-	packet := wire.AppendMessage(nil, 0, 0, &sent, true)
+	packet := wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 0, CRC: true}, &sent)
 
 	p, err := wire.Open(packet)
 	if err != nil {

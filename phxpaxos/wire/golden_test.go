@@ -356,14 +356,14 @@ func TestGoldenPackets(t *testing.T) {
 					t.Fatal(err)
 				}
 				f.message(t, &m)
-				again = AppendMessage(nil, g.group, g.cluster, &m, false)
+				again = AppendMessage(nil, Header{Group: g.group, Cluster: g.cluster, CRC: false}, &m)
 			} else {
 				var c Checkpoint
 				if err := p.Checkpoint(&c); err != nil {
 					t.Fatal(err)
 				}
 				f.checkpoint(t, &c)
-				again = AppendCheckpoint(nil, g.group, g.cluster, &c, false)
+				again = AppendCheckpoint(nil, Header{Group: g.group, Cluster: g.cluster, CRC: false}, &c)
 			}
 			if len(f) != 0 {
 				t.Errorf("fields that were not looked at: %v", f)

@@ -30,7 +30,7 @@ func TestOwnKinds(t *testing.T) {
 		full := paxos.Message{Kind: want.Kind, From: 7, To: 8, Instance: 1 << 45, Ballot: b(7), PreAccepted: b(9),
 			RejectedBy: 5, Value: []byte("v"), Early: 1 << 59, Now: 1 << 40, MinChosen: 3, LastChecksum: 1 << 31, NeedAck: true,
 			Followed: 4, HasVariables: true, SystemVariables: []byte("s"), MasterVariables: []byte("m")}
-		p, err := Open(AppendMessage(nil, 3, 4, &full, true))
+		p, err := Open(AppendMessage(nil, Header{Group: 3, Cluster: 4, CRC: true}, &full))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 )
 
@@ -33,50 +34,70 @@ const (
 	crcTag1     = 0x06
 	crcTag      = crcTag1<<7 | crcTag0&0x7f
 	crcSize     = 2 + 4
+
+	identityTag  = 101<<3 | uint64(protowire.BytesType) // two bytes
+	identitySize = 2 + 1 + len(nodeid.Cluster{})
 )
 
 var zeroCRC [4]byte // read only
 
 // Packet is an opened packet.
 type Packet struct {
-	Group   int     // group index as sent, any 32-bit number
-	Cluster uint64  // the sender's cluster id (gid), 0 if it has none yet
-	Command Command // what Body is
-	HasCRC  bool    // our CRC was there, and right
-	Body    []byte  // part of the packet that was opened
+	Group    int            // group index as sent, any 32-bit number
+	Cluster  uint64         // the group's cluster id (gid) at the sender, 0 if it has none yet
+	Command  Command        // what Body is
+	HasCRC   bool           // our CRC was there, and right
+	Identity nodeid.Cluster // the sender's cluster, zero if it states none
+	Body     []byte         // part of the packet that was opened
+}
+
+// Header is what packets of one sender have in common.
+type Header struct {
+	Group   int    // a 32-bit number
+	Cluster uint64 // cluster id (gid) of the group, 0 while there is none
+
+	// CRC adds our CRC-32C. Without it, and without what needs it, a packet is
+	// the original's byte for byte.
+	CRC bool
+	// Identity states the sender's cluster, if it is not zero. It needs CRC.
+	Identity nodeid.Cluster
 }
 
 // AppendMessage appends a whole packet with m (spec/protocol.md section 4),
 // which fields it carries being a matter of m.Kind (section 3.1). A message
-// of an unknown kind is kind, instance and sender only. With crc it carries
-// our CRC-32C; without, it is the original's packet byte for byte. group is a
-// 32-bit number; m.To is not part of a packet.
-func AppendMessage(dst []byte, group int, cluster uint64, m *paxos.Message, crc bool) []byte {
+// of an unknown kind is kind, instance and sender only. m.To is not part of a
+// packet.
+func AppendMessage(dst []byte, h Header, m *paxos.Message) []byte {
 	start := len(dst)
 	dst = slices.Grow(dst, 64+len(m.Value)+len(m.SystemVariables)+len(m.MasterVariables))
-	dst, crcAt := appendHeader(dst, group, cluster, CommandPaxos, crc)
+	dst, crcAt := appendHeader(dst, &h, CommandPaxos)
 	return seal(appendMessage(dst, m), start, crcAt)
 }
 
 // AppendCheckpoint appends a whole packet with c, as AppendMessage does.
-func AppendCheckpoint(dst []byte, group int, cluster uint64, c *Checkpoint, crc bool) []byte {
+func AppendCheckpoint(dst []byte, h Header, c *Checkpoint) []byte {
 	start := len(dst)
 	dst = slices.Grow(dst, 128+len(c.Path)+len(c.Data))
-	dst, crcAt := appendHeader(dst, group, cluster, CommandCheckpoint, crc)
+	dst, crcAt := appendHeader(dst, &h, CommandCheckpoint)
 	return seal(appendCheckpoint(dst, c), start, crcAt)
 }
 
-// appendHeader appends everything in front of the body. crcAt is where the
-// CRC has to be filled in, or 0.
-func appendHeader(dst []byte, group int, cluster uint64, command Command, crc bool) (_ []byte, crcAt int) {
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(group))
+// appendHeader appends everything before the body. crcAt is where the CRC has
+// to be filled in, or 0.
+func appendHeader(dst []byte, h *Header, command Command) (_ []byte, crcAt int) {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(h.Group))
 	dst = append(dst, 0, 0)
 	header := len(dst)
-	dst = appendUint(dst, varint1, cluster)
+	dst = appendUint(dst, varint1, h.Cluster)
 	dst = appendUint(dst, varint2, 0)
 	dst = appendInt(dst, varint3, int32(command))
 	dst = appendUint(dst, varint4, 1)
-	if crc {
+	if h.CRC {
+		if !h.Identity.IsZero() {
+			dst = protowire.AppendVarint(dst, identityTag)
+			dst = append(dst, byte(len(h.Identity)))
+			dst = append(dst, h.Identity[:]...)
+		}
 		dst = append(dst, crcTag0, crcTag1)
 		crcAt = len(dst)
 		dst = append(dst, zeroCRC[:]...)
@@ -160,6 +181,11 @@ func Open(packet []byte) (Packet, error) {
 	if p.HasCRC, err = checkCRC(packet[:end], bodyAt, h.hasCRC); err != nil {
 		return Packet{}, err
 	}
+	// A flipped bit in the tag of the CRC must not leave an identity that
+	// nothing protects.
+	if p.Identity = h.identity; !p.HasCRC && !p.Identity.IsZero() {
+		return Packet{}, fmt.Errorf("%w: it states a cluster identity and no CRC", ErrHeader)
+	}
 	p.Body = packet[bodyAt:end:end]
 	return p, nil
 }
@@ -191,6 +217,8 @@ type header struct {
 	command Command
 	version int32
 	hasCRC  bool
+
+	identity nodeid.Cluster
 }
 
 func decodeHeader(b []byte) (h header, err error) {
@@ -211,6 +239,12 @@ func decodeHeader(b []byte) (h header, err error) {
 			continue
 		case crcTag:
 			h.hasCRC = true
+			continue
+		case identityTag:
+			if len(f.bytes) != len(h.identity) {
+				return h, fmt.Errorf("%w: its cluster identity has %d bytes, want %d", ErrHeader, len(f.bytes), len(h.identity))
+			}
+			copy(h.identity[:], f.bytes)
 			continue
 		default:
 			continue

@@ -23,7 +23,7 @@ func TestSender(t *testing.T) {
 			}
 		}
 	}
-	packet := AppendMessage(nil, 1, 2, &paxos.Message{Kind: paxos.Prepare, From: 7}, true)
+	packet := AppendMessage(nil, Header{Group: 1, Cluster: 2, CRC: true}, &paxos.Message{Kind: paxos.Prepare, From: 7})
 	if n := testing.AllocsPerRun(100, func() { Sender(packet) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -58,7 +58,7 @@ func TestPeekAcceptReply(t *testing.T) {
 		t.Error("no reply among the samples")
 	}
 	reply := paxos.Message{Kind: paxos.AcceptReply, Instance: 1 << 40, From: 7}
-	packet := AppendMessage(nil, 1, 2, &reply, true)
+	packet := AppendMessage(nil, Header{Group: 1, Cluster: 2, CRC: true}, &reply)
 	if n := testing.AllocsPerRun(100, func() { PeekAcceptReply(packet) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

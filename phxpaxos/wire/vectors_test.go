@@ -99,14 +99,14 @@ func TestPacketVectors(t *testing.T) {
 			}
 			switch want := v.message.(type) {
 			case paxos.Message:
-				wantHex(t, "encoded", AppendMessage(nil, 0, v.cluster, &want, false), v.want)
+				wantHex(t, "encoded", AppendMessage(nil, Header{Group: 0, Cluster: v.cluster, CRC: false}, &want), v.want)
 				var m paxos.Message
 				if err := p.Message(&m); err != nil {
 					t.Fatal(err)
 				}
 				same(t, "decoded", m, want)
 			case Checkpoint:
-				wantHex(t, "encoded", AppendCheckpoint(nil, 0, v.cluster, &want, false), v.want)
+				wantHex(t, "encoded", AppendCheckpoint(nil, Header{Group: 0, Cluster: v.cluster, CRC: false}, &want), v.want)
 				var c Checkpoint
 				if err := p.Checkpoint(&c); err != nil {
 					t.Fatal(err)

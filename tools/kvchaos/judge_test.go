@@ -140,7 +140,7 @@ func TestWhatCountsAsUnknown(t *testing.T) {
 
 // packetOf is a packet as a node sends it, with its length in front.
 func packetOf(from nodeid.ID, instance uint64) []byte {
-	b := wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.Prepare, From: from, Instance: instance}, true)
+	b := wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 0, CRC: true}, &paxos.Message{Kind: paxos.Prepare, From: from, Instance: instance})
 	n := len(b) + 4
 	return append([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, b...)
 }

@@ -174,9 +174,9 @@ func unaskedCheckpoint(t *testing.T, all *probe) {
 		probes := o.Observer
 		o.Observer = event.Func(func(e event.Event) { seen.Observe(e); probes.Observe(e) })
 	})
-	l.raw(wire.AppendCheckpoint(nil, 0, 0, &wire.Checkpoint{
+	l.raw(wire.AppendCheckpoint(nil, wire.Header{Group: 0, Cluster: 0, CRC: true}, &wire.Checkpoint{
 		Kind: wire.CheckpointFile, From: b, Flag: wire.CheckpointBlock, UUID: 7, Sequence: 3, Instance: 10, SM: 1, Path: "f", Data: []byte("x"),
-	}, true))
+	}))
 	l.fires(event.CheckpointRefused)
 	if e := seen.of(event.CheckpointRefused); e.Peer != b || e.Number != 3 || e.Err == nil {
 		t.Errorf("refused: %+v", e)

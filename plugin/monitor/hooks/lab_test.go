@@ -174,7 +174,7 @@ func (m *machine) Execute(e sm.Entry) ([]byte, error) {
 
 // say lets a puppet send a message.
 func (l *lab) say(m paxos.Message) {
-	l.raw(wire.AppendMessage(nil, 0, 0, &m, true))
+	l.raw(wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 0, CRC: true}, &m))
 }
 
 func (l *lab) raw(packet []byte) {

@@ -58,7 +58,7 @@ func strangeMessages(t *testing.T, all *probe) {
 	l.say(paxos.Message{Kind: paxos.PrepareReply, From: a, Instance: 99})
 	l.say(paxos.Message{Kind: paxos.PrepareReply, From: stranger, Instance: 99})
 	l.fires(event.MessageNotMember)
-	l.raw(wire.AppendMessage(nil, 0, 12345, &paxos.Message{Kind: paxos.Prepare, From: b}, true))
+	l.raw(wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 12345, CRC: true}, &paxos.Message{Kind: paxos.Prepare, From: b}))
 	l.fires(event.PacketForeignCluster)
 
 	other := newLab(t, all, nil)
@@ -68,12 +68,12 @@ func strangeMessages(t *testing.T, all *probe) {
 
 func brokenPackets(t *testing.T, all *probe) {
 	l := newLab(t, all, nil)
-	good := wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.Accept, From: b, Value: make([]byte, 100)}, true)
-	plain := wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.Accept, From: b, Value: make([]byte, 100)}, false)
+	good := wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 0, CRC: true}, &paxos.Message{Kind: paxos.Accept, From: b, Value: make([]byte, 100)})
+	plain := wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 0, CRC: false}, &paxos.Message{Kind: paxos.Accept, From: b, Value: make([]byte, 100)})
 
 	l.raw(good[:4])
 	l.fires(event.PacketShort)
-	l.raw(wire.AppendMessage(nil, 7, 0, &paxos.Message{Kind: paxos.Prepare, From: b}, true))
+	l.raw(wire.AppendMessage(nil, wire.Header{Group: 7, Cluster: 0, CRC: true}, &paxos.Message{Kind: paxos.Prepare, From: b}))
 	l.fires(event.PacketBadGroup)
 	long := slices.Clone(good)
 	binary.LittleEndian.PutUint16(long[4:], 0xffff)

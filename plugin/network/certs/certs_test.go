@@ -160,7 +160,7 @@ func TestTiedIDs(t *testing.T) {
 	tied.Allow, tied.Nodes = []string{"free.example"}, map[nodeid.ID]string{1: "a.example", 2: "b.example", 3: "b.example"}
 	guard := open(t, tied)
 	packet := func(id nodeid.ID) []byte {
-		return wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.Prepare, From: id}, true)
+		return wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 0, CRC: true}, &paxos.Message{Kind: paxos.Prepare, From: id})
 	}
 	for name, ids := range map[string]map[nodeid.ID]bool{
 		"b.example":    {1: false, 2: true, 3: true, 4: false, 0: false},

@@ -231,7 +231,7 @@ func TestPacketsOfOthers(t *testing.T) {
 	gb, _, _ := certtest.Guard(t, ours, certtest.Named("b.nodes.example"), nil)
 	a, b := start(t, ids[0], ga), start(t, ids[1], gb)
 	message := func(from nodeid.ID) []byte {
-		return wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.Prepare, From: from}, true)
+		return wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 0, CRC: true}, &paxos.Message{Kind: paxos.Prepare, From: from})
 	}
 	own, nobodys := message(ids[1]), message(nodeid.None)
 	b.sends(t, a, string(own))
