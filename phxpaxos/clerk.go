@@ -24,7 +24,6 @@ type clerk struct {
 	l    *loop
 	fs   storage.FS
 	pace *pace
-	crc  bool
 
 	mu      sync.Mutex
 	queue   []group.Job
@@ -37,8 +36,8 @@ type clerk struct {
 	uuid     uint64             // of receiver
 }
 
-func newClerk(l *loop, pace *pace, crc bool) *clerk {
-	return &clerk{l: l, fs: osfs.FS{}, pace: pace, crc: crc, sends: map[uint64]*sending{}}
+func newClerk(l *loop, pace *pace) *clerk {
+	return &clerk{l: l, fs: osfs.FS{}, pace: pace, sends: map[uint64]*sending{}}
 }
 
 // do takes a job and returns at once.
@@ -225,7 +224,7 @@ func (s *sending) send() (sent int64, err error) {
 		}
 	}()
 	source, err := transfer.Open(s.c.fs, transfer.Order{
-		Group: l.index, From: l.me, Cluster: s.job.Cluster, UUID: s.job.UUID, CRC: s.c.crc,
+		Group: l.index, From: l.me, Header: s.job.Header, UUID: s.job.UUID,
 		Machines: s.job.Machines, Instance: s.job.Instance,
 	})
 	if err != nil {

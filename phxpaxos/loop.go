@@ -10,6 +10,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/crowd"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
@@ -53,6 +54,9 @@ type machine interface {
 	PauseReplayer(paused bool)
 	Ahead(node nodeid.ID, instance uint64)
 	Cover(nodes []nodeid.ID)
+	Features() feature.State
+	SetFeatures(s feature.State)
+	RestrictFeatures(t *group.Ticket, limit feature.Level)
 	Highest() uint64
 	Unhurried() bool
 }

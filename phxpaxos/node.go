@@ -178,7 +178,7 @@ func (n *Node) makeLoops(opts *Options, open openFunc) error {
 			now: n.now, open: open, gate: gate,
 		}
 		l.init(packetsMax, bytesMax)
-		l.clerk = newClerk(l, pace, !opts.NoPacketCRC)
+		l.clerk = newClerk(l, pace)
 		for _, m := range opts.machines(i) {
 			l.wakeOnRewind(m)
 		}

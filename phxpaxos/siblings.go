@@ -1,6 +1,7 @@
 package phxpaxos
 
 import (
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
@@ -20,6 +21,12 @@ func (s siblings) Ahead(group int, node nodeid.ID, instance uint64) {
 func (s siblings) Cover(nodes []nodeid.ID) {
 	for group := 1; group < len(s.loops); group++ {
 		s.tell(group, func(m machine) { m.Cover(nodes) })
+	}
+}
+
+func (s siblings) Features(state feature.State) {
+	for group := 1; group < len(s.loops); group++ {
+		s.tell(group, func(m machine) { m.SetFeatures(state) })
 	}
 }
 

@@ -171,6 +171,13 @@ const (
 	Voting            // this node, which began without a log, votes from now on; Took since its start
 	CheckpointReplay  // the replayer failed at Instance with Err
 
+	MessageNotAsked       // a value or an offer, message kind Number, that this node did not ask for
+	MessageNotProven      // a member does not state the cluster's identity, and message kind Number does not show that it shares this node's history
+	MessageAbsurd         // a message of kind Number states an instance or a lease that cannot be
+	MemberWithoutFeatures // a member shares the history but not the features; this node uses none of them meanwhile
+	FeatureLevel          // the level of the features in force is Number, set at Instance
+	ClusterAdopted        // this node took the identity of its cluster from its members
+
 	kindEnd
 )
 
@@ -315,6 +322,12 @@ var kindNames = [Kinds]struct{ name, original string }{
 	CheckpointStream:       {"CheckpointStream", ""},
 	Voting:                 {"Voting", ""},
 	CheckpointReplay:       {"CheckpointReplay", ""},
+	MessageNotAsked:        {"MessageNotAsked", ""},
+	MessageNotProven:       {"MessageNotProven", ""},
+	MessageAbsurd:          {"MessageAbsurd", ""},
+	MemberWithoutFeatures:  {"MemberWithoutFeatures", ""},
+	FeatureLevel:           {"FeatureLevel", ""},
+	ClusterAdopted:         {"ClusterAdopted", ""},
 	RewindBegin:            {"RewindBegin", ""},
 	RewindEnd:              {"RewindEnd", ""},
 }

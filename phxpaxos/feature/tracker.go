@@ -62,3 +62,11 @@ func (t *Tracker) Learn(c *Claims, others []nodeid.ID, enough int, now time.Dura
 	}
 	return false
 }
+
+// Join takes the identity of the cluster that this node belongs to, if it
+// knows none: nodes of its list state it.
+func (t *Tracker) Join(c nodeid.Cluster) {
+	if t.state.Cluster.IsZero() {
+		t.state.Cluster = c
+	}
+}

@@ -3,6 +3,7 @@ package group
 import (
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -36,6 +37,10 @@ type Config struct {
 	Fence       bool          // only the master proposes, and may be read without asking; all nodes must be ours
 
 	Siblings Siblings // set on the one group that carries the node's digests
+
+	// Features is what the variable Features of the node's first group holds;
+	// zero if there is none.
+	Features feature.State
 
 	StateMachines       []sm.StateMachine
 	ChangeBeforePropose bool   // call sm.BeforeProposer

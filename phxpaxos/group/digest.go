@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
@@ -25,6 +26,8 @@ type Siblings interface {
 	// Cover has to lead to Group.Cover of all other groups. nodes is shared
 	// and not modified any more.
 	Cover(nodes []nodeid.ID)
+	// Features has to lead to Group.SetFeatures of all other groups.
+	Features(s feature.State)
 }
 
 // digests tells the other nodes, for all groups of this node in one message,
@@ -78,8 +81,9 @@ func (d *digests) tick(g *Group) {
 			d.buf = append(d.buf, d.instance(g, i))
 		}
 		value := wire.AppendDigest(nil, &wire.Digest{Groups: g.cfg.Groups, First: first, Instances: d.buf})
-		g.send(&paxos.Message{Kind: paxos.Digest, Instance: g.core.Instance(), Value: value})
+		g.send(&paxos.Message{Kind: paxos.Digest, Instance: g.core.Instance(), Value: value, Features: g.features.announcement()})
 	}
+	g.features.heartbeat(g)
 	d.recount(g)
 }
 

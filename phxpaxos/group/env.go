@@ -63,6 +63,7 @@ const (
 	SystemVariables                 // membership and cluster id
 	MasterVariables                 // the last known master
 	Newcomer                        // there as long as this node may not vote; setting it to nothing removes it
+	Features                        // state of package feature; written by the node's first group, and read by the driver for Config.Features
 )
 
 // Save is one record on its way to the disk.

@@ -61,6 +61,12 @@ var (
 	// ErrVersionConflict: the membership had changed since the change was
 	// made up; it was chosen and not applied.
 	ErrVersionConflict = &Error{-502, "membership has changed meanwhile"}
+	// ErrFeaturesUnknown: this node does not know which features its cluster
+	// agreed on; it may have missed that part of the log. Ask another node.
+	ErrFeaturesUnknown = &Error{-1, "the feature level in force is not known here"}
+	// ErrReserved: the value begins as a value of the library itself does;
+	// nothing was proposed.
+	ErrReserved = &Error{-1, "the value is reserved for the library"}
 	// ErrClosed: the node is being closed. The outcome of a proposal that was
 	// under way is unknown.
 	ErrClosed = &Error{-1, "node is closed"}

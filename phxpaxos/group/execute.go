@@ -59,6 +59,8 @@ func (x *executor) run(g *Group, c *paxos.Chosen) bool {
 		switch {
 		case err == nil:
 			continue
+		case x.entries[x.next].SM == sm.None:
+			g.stop(err)
 		case g.internal(x.entries[x.next].SM):
 			// The storage refuses writes after a failure; trying again is for
 			// whoever opens it anew.
@@ -116,6 +118,9 @@ func (x *executor) step(g *Group, instance uint64, replay bool) error {
 	e := &x.entries[x.next]
 	switch {
 	case e.SM == sm.None:
+		if err := g.features.execute(g, instance, e.Value); err != nil {
+			return err
+		}
 		x.done(g, instance, nil, nil)
 		return nil
 	case g.internal(e.SM):

@@ -362,7 +362,7 @@ func (g *Group) refuseCheckpoint(c *wire.Checkpoint, err error) {
 
 func (g *Group) acknowledge(to nodeid.ID, uuid, sequence uint64, flag int32) {
 	c := wire.Checkpoint{Kind: wire.CheckpointAck, From: g.cfg.Me, Flag: flag, UUID: uuid, Sequence: sequence}
-	g.env.Send(to, wire.AppendCheckpoint(nil, wire.Header{Group: g.cfg.Index, Cluster: g.Cluster(), CRC: g.cfg.PacketCRC}, &c), true)
+	g.env.Send(to, wire.AppendCheckpoint(nil, g.header(), &c), true)
 }
 
 // receiveCheckpoint sorts a transfer message: files to this node, or
@@ -374,7 +374,7 @@ func (g *Group) receiveCheckpoint(p *wire.Packet) {
 		return
 	}
 	switch {
-	case c.From == g.cfg.Me || c.From == nodeid.None:
+	case !g.belongs(p, c.From):
 	case c.Kind == wire.CheckpointAck:
 		g.give.acknowledged(g, &c)
 	case c.Kind == wire.CheckpointFile:

@@ -107,7 +107,7 @@ func (v *giver) begin(g *Group, node nodeid.ID) {
 		}
 	}
 	g.env.Do(Job{Kind: SendCheckpoint, UUID: f.uuid, To: node, Through: giveWindow,
-		Cluster: g.Cluster(), Machines: machines, Instance: g.durable() - 1})
+		Header: g.header(), Machines: machines, Instance: g.durable() - 1})
 }
 
 // done takes news of a transfer's job.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -29,6 +30,9 @@ type Group struct {
 	election election
 	reads    reads
 	strays   strays
+	senders  senders
+	asked    asked
+	features features
 	clean    cleaner
 	replayer replayer
 	give     giver
@@ -39,8 +43,7 @@ type Group struct {
 	covers   []nodeid.ID // nodes that send digests
 
 	minChosen uint64
-	saved     uint64        // saves up to it are on disk
-	foreign   time.Duration // a member speaks for another cluster; believed until then
+	saved     uint64 // saves up to it are on disk
 }
 
 // Propose takes a proposal; it comes back by Env.Finish.
@@ -64,10 +67,12 @@ func (g *Group) refuse(t *Ticket) error {
 		return ErrNotMember
 	case len(t.Value)+4 > g.cfg.ValueBytesMax:
 		return fmt.Errorf("%w: %d bytes, at most %d are possible", ErrValueTooLarge, len(t.Value), g.cfg.ValueBytesMax-4)
-	case g.now < g.foreign:
+	case !g.spokenFor():
 		return fmt.Errorf("%w than %d; start this node with its own cluster's list, or with an empty directory", ErrForeignCluster, g.Cluster())
 	case g.cfg.Fence && !g.internal(t.SM) && t.done == nil && !g.isMaster():
 		return ErrNotMaster
+	case t.SM == sm.None && t.done == nil && feature.IsMarked(t.Value):
+		return ErrReserved
 	case t.SM != sm.None && g.exec.machine(t.SM) == nil && !g.internal(t.SM):
 		return fmt.Errorf("%w: %d in group %d", ErrNoStateMachine, t.SM, g.cfg.Index)
 	}

@@ -45,7 +45,7 @@ func (g *Group) install(parts []Part, t *told) (installed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := g.master.update(g, t.master); err != nil {
+	if err := g.master.update(g, t.master, t.now); err != nil {
 		g.stop(err)
 		return false, err
 	}
@@ -124,6 +124,10 @@ func (g *Group) skipTo(next uint64, jump *wire.SystemVariables) {
 		return
 	}
 	g.clean.after = g.core.Skip(next)
+	if err := g.features.jumped(g); err != nil {
+		g.stop(err)
+		return
+	}
 	g.clean.skip = next
 	g.teach.cleaned(g)
 }

@@ -54,7 +54,7 @@ type Job struct {
 	Block    wire.Checkpoint
 	To       nodeid.ID
 	Through  uint64
-	Cluster  uint64
+	Header   wire.Header // of the packets
 	Machines []sm.StateMachine
 }
 

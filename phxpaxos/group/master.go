@@ -6,6 +6,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
 
@@ -21,6 +22,10 @@ type master struct {
 	logged      uint64
 	loggedKnown bool
 }
+
+// toldLeaseMax bounds a lease that a teacher told of, unless this node's own is
+// longer. The log may say more.
+const toldLeaseMax = time.Minute
 
 // operatorComplete is the only operation there is.
 const operatorComplete = 1
@@ -87,12 +92,20 @@ func (m *master) told(instance uint64, op *wire.MasterOperator) error {
 	return nil
 }
 
-// update takes a teacher's variables if they are newer than the own ones.
-func (m *master) update(g *Group, data []byte) error {
+// update takes the variables of a teacher at instance now, if they are newer
+// than the own ones. What a teacher says is less than what the log says: the
+// master has to be a member, its election has to be executed there, and the
+// lease is bounded.
+func (m *master) update(g *Group, data []byte, now uint64) error {
 	var v wire.MasterVariables
 	if len(data) == 0 || wire.DecodeMasterVariables(data, &v) != nil || v.Version == wire.NoVersion {
 		return nil
 	}
+	if v.Version >= now || v.Master != nodeid.None && !g.system.knows(v.Master) {
+		g.observe(event.Event{Kind: event.MessageAbsurd, Peer: v.Master, Instance: v.Version, Number: uint64(paxos.Offer)})
+		return nil
+	}
+	v.LeaseMillis = min(v.LeaseMillis, uint32(max(g.election.lease, toldLeaseMax)/time.Millisecond))
 	if m.v.Version != wire.NoVersion && v.Version <= m.v.Version {
 		return nil
 	}

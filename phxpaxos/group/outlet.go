@@ -44,19 +44,27 @@ func (g *Group) send(m *paxos.Message) {
 		paxos.AcceptEarly: // must not overtake the value
 		stream = true
 	}
+	send := func(id nodeid.ID) { g.env.Send(id, packet, stream) }
+	switch m.Kind {
+	case paxos.AskForLearn, paxos.Confirm, paxos.LearnAck, paxos.AskCheckpoint:
+		send = func(id nodeid.ID) {
+			g.asked.note(id, g.now)
+			g.env.Send(id, packet, stream)
+		}
+	}
 	if m.To != nodeid.None {
-		g.env.Send(m.To, packet, stream)
+		send(m.To)
 		return
 	}
 	for _, id := range g.core.Members() {
 		if id != g.cfg.Me {
-			g.env.Send(id, packet, stream)
+			send(id)
 		}
 	}
 	if g.system.isAhead && (m.Kind == paxos.AskForLearn || m.Kind == paxos.ReadAsk) {
 		for _, id := range g.system.peers {
 			if id != g.cfg.Me && !g.core.Members().Contains(id) {
-				g.env.Send(id, packet, stream)
+				send(id)
 			}
 		}
 	}
@@ -64,16 +72,16 @@ func (g *Group) send(m *paxos.Message) {
 		// Members of the past may all be gone, or be this node alone.
 		for _, id := range g.newcomer.others(g) {
 			if !g.core.Members().Contains(id) && !(g.system.isAhead && g.system.peers.Contains(id)) {
-				g.env.Send(id, packet, stream)
+				send(id)
 			}
 		}
 	}
 	if m.Kind == paxos.AskForLearn {
 		if to := g.cfg.Following; to != nodeid.None && !g.core.Members().Contains(to) {
-			g.env.Send(to, packet, stream) // it follows somebody itself
+			send(to) // it follows somebody itself
 		}
 		for _, id := range g.strays.living(g.now) {
-			g.env.Send(id, packet, false)
+			send(id)
 		}
 	}
 }

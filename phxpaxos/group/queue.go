@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
@@ -198,8 +199,9 @@ func (q *queue) gather(g *Group) bool {
 func (q *queue) fit(g *Group) (n, size int, full bool) {
 	size = 4
 	for n < len(q.waiting) {
-		// Membership and elections stay alone, as the original has them.
-		if n > 0 && (g.internal(q.waiting[n].SM) || g.internal(q.waiting[0].SM)) {
+		// Membership and elections stay alone, as the original has them, and so
+		// do changes of the feature level.
+		if n > 0 && (g.alone(q.waiting[n]) || g.alone(q.waiting[0])) {
 			return n, size, true
 		}
 		next := size + len(q.waiting[n].Value) + entryOverhead
@@ -210,6 +212,11 @@ func (q *queue) fit(g *Group) (n, size int, full bool) {
 		n++
 	}
 	return n, size, 4*size >= 3*g.cfg.BatchBytesMax || 4*n >= 3*g.cfg.BatchCountMax
+}
+
+// alone reports whether a proposal never shares an instance.
+func (g *Group) alone(t *Ticket) bool {
+	return g.internal(t.SM) || t.SM == sm.None && feature.IsMarked(t.Value)
 }
 
 // take makes one value of the first tickets that fit, or takes the one that
@@ -264,10 +271,10 @@ func (q *queue) packet(g *Group, m *paxos.Message) []byte {
 	if (m.Kind == paxos.Accept || m.Kind == paxos.EarlyValue) && cap(b.around)-len(b.around) >= wire.RoomBack && b.carries(m.Value) {
 		around := b.around
 		b.around = nil
-		return wire.Around(around, wire.RoomFront, wire.Header{Group: g.cfg.Index, Cluster: g.Cluster(), CRC: g.cfg.PacketCRC}, m)
+		return wire.Around(around, wire.RoomFront, g.header(), m)
 	}
-	size := len(m.Value) + len(m.SystemVariables) + len(m.MasterVariables) + messageOverhead
-	return wire.AppendMessage(make([]byte, 0, size), wire.Header{Group: g.cfg.Index, Cluster: g.Cluster(), CRC: g.cfg.PacketCRC}, m)
+	size := len(m.Value) + len(m.SystemVariables) + len(m.MasterVariables) + len(m.Features) + messageOverhead
+	return wire.AppendMessage(make([]byte, 0, size), g.header(), m)
 }
 
 // beforePropose lets the state machines that want it replace a value: one

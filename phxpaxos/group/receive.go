@@ -26,39 +26,26 @@ func (g *Group) Receive(packet []byte) {
 		g.observe(event.Event{Kind: event.PacketBadGroup, Number: uint64(p.Group)})
 		return
 	}
-	var m paxos.Message
 	switch p.Command {
 	case wire.CommandPaxos:
-		err = p.Message(&m)
+		g.receiveMessage(&p)
 	case wire.CommandCheckpoint:
-		if own := g.Cluster(); own == 0 || p.Cluster == 0 || own == p.Cluster {
-			g.receiveCheckpoint(&p)
-			g.settle()
-		}
-		return
-	default:
-		return
+		g.receiveCheckpoint(&p)
 	}
-	if err != nil {
-		g.observe(event.Event{Kind: event.PacketMalformed, Size: len(packet), Err: err})
-		return
-	}
-	m.Checked = p.HasCRC
-	if own := g.Cluster(); own != 0 && p.Cluster != 0 && own != p.Cluster {
-		g.observe(event.Event{Kind: event.PacketForeignCluster, Peer: m.From, Number: p.Cluster})
-		if g.isPeer(m.From) {
-			g.foreign = g.now + foreignLife
-		}
-		return
-	}
-	g.foreign = 0
-	g.step(&m)
 	g.settle()
 }
 
-// foreignLife is how long proposals are refused after a member spoke for
-// another cluster, if no member speaks for this one.
-const foreignLife = 5 * time.Second
+func (g *Group) receiveMessage(p *wire.Packet) {
+	var m paxos.Message
+	if err := p.Message(&m); err != nil {
+		g.observe(event.Event{Kind: event.PacketMalformed, Size: len(p.Body), Err: err})
+		return
+	}
+	m.Checked = p.HasCRC
+	if g.belongs(p, m.From) {
+		g.step(&m, g.roleOf(m.From, g.plain(p, m.From)))
+	}
+}
 
 func malformed(err error) event.Kind {
 	switch {
@@ -74,35 +61,52 @@ func malformed(err error) event.Kind {
 	return event.PacketMalformed
 }
 
-// step lets a message pass the membership filters (spec/protocol.md section
-// 6.3) and gives it to the half of the group that it is for.
-func (g *Group) step(m *paxos.Message) {
-	g.observe(event.Event{Kind: event.MessageIn, Peer: m.From, Instance: m.Instance, Number: uint64(m.Kind)})
-	if m.From == g.cfg.Me || m.From == nodeid.None {
+// step gives a message that may be handled to the part of the group that it is
+// for (spec/protocol.md section 6.3).
+func (g *Group) step(m *paxos.Message, from role) {
+	switch g.admit(m, from) {
+	case refuse:
+		return
+	case remember:
+		g.remember(m, from)
+		return
+	case teach:
+		g.teach.onAsk(g, m)
+		if m.Instance > g.core.Instance() {
+			g.strays.add(m.From, g.now)
+		}
 		return
 	}
+	g.observe(event.Event{Kind: event.MessageIn, Peer: m.From, Instance: m.Instance, Number: uint64(m.Kind)})
 	if m.Kind == paxos.AcceptEarly && !g.spell(m) {
 		return
 	}
-	g.newcomer.hears(g, m)
+	if from != unknown {
+		g.newcomer.hears(g, m)
+	}
+	g.handle(m)
+}
+
+// remember takes note of a node that may know more than this one, which will
+// be asked. A member is asked at once.
+func (g *Group) remember(m *paxos.Message, from role) {
+	if from == member {
+		g.core.Ahead(m.From, m.Instance+1)
+		return
+	}
+	g.strays.add(m.From, g.now)
+}
+
+func (g *Group) handle(m *paxos.Message) {
 	switch m.Kind {
 	case paxos.Prepare, paxos.Accept:
-		if !g.mayAsk(m.From) {
-			return
-		}
 		if m.Kind == paxos.Prepare && m.Instance >= g.core.Instance() && g.refuses(m.From) {
 			return
 		}
 		g.core.Step(m)
 		g.newcomer.stepped(g, m)
 		g.teach.help(g, m)
-	case paxos.PrepareReply, paxos.AcceptReply:
-		if !g.valid(m.From) {
-			g.observe(event.Event{Kind: event.MessageNotMember, Peer: m.From})
-			return
-		}
-		g.core.Step(m)
-	case paxos.Success, paxos.LearnValue:
+	case paxos.PrepareReply, paxos.AcceptReply, paxos.Success, paxos.LearnValue:
 		g.core.Step(m)
 	case paxos.Offer:
 		g.offered(m)
@@ -124,14 +128,13 @@ func (g *Group) step(m *paxos.Message) {
 		g.drive(m)
 	case paxos.Digest:
 		g.digests.hear(g, m)
+		g.features.heard(g, m)
 	case paxos.AskCheckpoint:
 		g.give.asked(g, m)
 	case paxos.EarlyValue:
 		g.onEarlyValue(m)
 	case paxos.EarlyMissed:
 		g.onEarlyMissed(m)
-	default:
-		g.observe(event.Event{Kind: event.MessageUnknown, Peer: m.From, Number: uint64(m.Kind)})
 	}
 }
 
@@ -144,13 +147,13 @@ func (g *Group) offered(m *paxos.Message) {
 	}
 	if m.HasVariables {
 		g.fetch.hear(g, m)
-		if g.system.hear(g, m.SystemVariables) {
+		if g.system.hear(g, m.SystemVariables, m.Now) {
 			if m.MinChosen > g.core.Instance() {
 				g.core.CatchUp() // it takes long enough already
 			}
 			return
 		}
-		if err := g.master.update(g, m.MasterVariables); err != nil {
+		if err := g.master.update(g, m.MasterVariables, m.Now); err != nil {
 			g.stop(err)
 			return
 		}
@@ -160,25 +163,6 @@ func (g *Group) offered(m *paxos.Message) {
 	}
 	g.core.Step(m)
 	g.fetch.load(g)
-}
-
-// valid: before there is a cluster id everybody is; then members are.
-func (g *Group) valid(id nodeid.ID) bool {
-	return g.Cluster() == 0 || g.isPeer(id)
-}
-
-// mayAsk decides about a proposer. One that is no member is remembered for a
-// while and asked along with the members, since it may know more.
-func (g *Group) mayAsk(id nodeid.ID) bool {
-	if g.isPeer(id) {
-		return true
-	}
-	g.strays.add(id, g.now)
-	if g.Cluster() == 0 {
-		return true
-	}
-	g.observe(event.Event{Kind: event.MessageNotMember, Peer: id})
-	return false
 }
 
 // refuses: a fenced group makes no promise to others than the master while a

@@ -66,7 +66,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 	g.core = paxos.New(paxos.Config{
 		Me: cfg.Me, Members: members, Following: cfg.Following,
 		Timing: cfg.Timing, Rand: cfg.Rand, Hazards: cfg.Hazards,
-		SyncLearned: changesMembers, ExecuteFirst: cfg.Fence,
+		SyncLearned: changesVariables, ExecuteFirst: cfg.Fence,
 	}, outlet{g}, state, now)
 	g.core.SetSync(cfg.NoSync, cfg.SyncInterval)
 	g.SetHold(cfg.Hold)
@@ -74,6 +74,10 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 	g.replayer.init(g)
 	if err := g.newcomer.init(g, logged); err != nil {
 		return nil, err
+	}
+	g.features.init(g, logged)
+	if err := g.features.state.Supported(); err != nil {
+		return nil, fmt.Errorf("group %d: %w", g.cfg.Index, err)
 	}
 	g.election.init(&g.cfg, now)
 	g.digests.init(g, now)

@@ -35,6 +35,11 @@ func (s *system) known() *wire.SystemVariables {
 	return &s.v
 }
 
+// knows reports whether a node is a member, as far as this node has heard.
+func (s *system) knows(id nodeid.ID) bool {
+	return slices.Contains(s.v.Members, id) || slices.Contains(s.known().Members, id)
+}
+
 func (g *Group) internal(id sm.ID) bool { return id == sm.System || id == sm.Master }
 
 // applyInternal executes a value of the node's own state machines. outcome is
@@ -102,8 +107,9 @@ func (s *system) execute(g *Group, instance uint64, body []byte) (outcome, err e
 	return nil, s.adopt(g, v)
 }
 
-// hear takes note of a teacher's variables if they are newer than what is known.
-func (s *system) hear(g *Group, data []byte) (changed bool) {
+// hear takes note of the variables of a teacher at instance now, if they are
+// newer than what is known.
+func (s *system) hear(g *Group, data []byte, now uint64) (changed bool) {
 	var v wire.SystemVariables
 	if len(data) == 0 || wire.DecodeSystemVariables(data, &v) != nil || v.Version == wire.NoVersion {
 		return false
@@ -112,8 +118,8 @@ func (s *system) hear(g *Group, data []byte) (changed bool) {
 	if k.Cluster != 0 && v.Cluster != k.Cluster || k.Version != wire.NoVersion && v.Version <= k.Version {
 		return false
 	}
-	if v.Version < g.core.Instance() {
-		return false // then it was executed here, or is of another history
+	if v.Version < g.core.Instance() || v.Version >= now {
+		return false // then it was executed here, or is of another history, or the teacher has not executed it
 	}
 	v.Members = slices.Clone(v.Members)
 	s.ahead, s.isAhead = v, true
@@ -154,8 +160,12 @@ func (g *Group) isPeer(id nodeid.ID) bool {
 // If the change were stored before, a loss of power could leave a node that
 // counts the new members at the instance that the old ones decide.
 func (g *Group) mustWait(c *paxos.Chosen) bool {
-	return changesMembers(c.Value) && !g.core.AllSaved()
+	return changesVariables(c.Value) && !g.core.AllSaved()
 }
+
+// changesVariables reports whether executing a value stores something that must
+// not outlive its record.
+func changesVariables(value []byte) bool { return changesMembers(value) || changesFeatures(value) }
 
 func changesMembers(value []byte) bool {
 	id, _, ok := wire.SplitValue(value)

@@ -208,7 +208,7 @@ func (c *clerk) send(uuid uint64) {
 func (c *clerk) open(s *sending) (err error) {
 	m := c.m
 	s.sender, err = transfer.Open(m.n.files, transfer.Order{
-		Group: m.index, From: m.n.id, Cluster: s.job.Cluster, UUID: s.job.UUID, CRC: m.n.w.plan.crc,
+		Group: m.index, From: m.n.id, Header: s.job.Header, UUID: s.job.UUID,
 		Machines: s.job.Machines, Instance: s.job.Instance, Block: blockBytes,
 	})
 	return err

@@ -96,8 +96,11 @@ func (m *member) Max() (instance uint64, ok bool, err error) {
 
 // Variable reads a variable from the storage.
 func (m *member) Variable(name group.Variable) (value []byte, ok bool, err error) {
-	if name == group.Newcomer {
+	switch name {
+	case group.Newcomer:
 		return nil, m.newcomer, nil
+	case group.Features:
+		return m.n.features, len(m.n.features) > 0, nil
 	}
 	value, err = m.n.log.Variable(m.index, storage.Variable(name))
 	if errors.Is(err, storage.ErrNotFound) {
@@ -108,8 +111,12 @@ func (m *member) Variable(name group.Variable) (value []byte, ok bool, err error
 
 // SetVariable writes a variable to the storage.
 func (m *member) SetVariable(name group.Variable, value []byte) error {
-	if name == group.Newcomer {
+	switch name {
+	case group.Newcomer:
 		m.newcomer = len(value) > 0
+		return nil
+	case group.Features:
+		m.n.features = value
 		return nil
 	}
 	return m.n.log.SetVariable(m.index, storage.Variable(name), value)

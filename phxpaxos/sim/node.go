@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
@@ -56,6 +57,7 @@ type node struct {
 	wiped      bool      // it lost its disk, once at least
 	flipped    bool      // a bit of its disk was turned
 	hurt       bool      // a write of this life was made to fail
+	features   []byte    // the stored variable of that name, durable
 }
 
 func newNode(w *World, index int, id nodeid.ID) *node {
@@ -264,7 +266,7 @@ func (m *member) config(chance *rand.Rand) group.Config {
 		siblings = siblingsOf{m.n}
 	}
 	return group.Config{
-		Siblings: siblings, Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: m.configured(), Following: m.n.following,
+		Features: m.n.storedFeatures(), Siblings: siblings, Index: m.index, Groups: w.plan.Groups, Me: m.n.id, Members: m.configured(), Following: m.n.following,
 		StateMachines: m.machines(chance), Rand: chance, PacketCRC: w.plan.crc,
 		BatchCountMax: w.plan.load.batchMax, BatchBytesMax: 512000, BatchDelay: w.plan.load.batchDelay,
 		EarlyBytesMin: w.plan.load.early,
@@ -273,6 +275,15 @@ func (m *member) config(chance *rand.Rand) group.Config {
 		ChangeBeforePropose: x.change, Hold: x.hold,
 		CheckHistory: m.n.wiped || x.cautious && m.n.role == voter,
 	}
+}
+
+// storedFeatures is what the node starts with.
+func (n *node) storedFeatures() feature.State {
+	s, err := feature.DecodeState(n.features)
+	if err != nil {
+		return feature.State{} // it has stored none
+	}
+	return s
 }
 
 // machines makes the state machines of a new life.

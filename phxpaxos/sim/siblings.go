@@ -3,6 +3,7 @@ package sim
 import (
 	"math"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
@@ -28,6 +29,12 @@ func (s siblingsOf) Ahead(group int, node nodeid.ID, instance uint64) {
 func (s siblingsOf) Cover(nodes []nodeid.ID) {
 	for group := 1; group < len(s.n.members); group++ {
 		s.tell(group, func(g *oneGroup) { g.Cover(nodes) })
+	}
+}
+
+func (s siblingsOf) Features(state feature.State) {
+	for group := 1; group < len(s.n.members); group++ {
+		s.tell(group, func(g *oneGroup) { g.SetFeatures(state) })
 	}
 }
 

@@ -29,9 +29,8 @@ type Part struct {
 type Order struct {
 	Group    int
 	From     nodeid.ID
-	Cluster  uint64
-	UUID     uint64 // of the transfer
-	CRC      bool   // add our CRC-32C to the packets
+	Header   wire.Header // of the packets
+	UUID     uint64      // of the transfer
 	Machines []sm.StateMachine
 	Instance uint64 // of the checkpoint, if there are no machines
 	Block    int    // bytes of a file in one message; 0 means BlockBytes
@@ -158,7 +157,7 @@ func (s *Sender) Next() (packet []byte, size int, err error) {
 		return nil, 0, io.EOF
 	case s.sequence == 0:
 		c.Flag = wire.CheckpointBegin
-		if s.order.CRC { // else the packets are to be the original's
+		if s.order.Header.CRC { // else the packets are to be the original's
 			c.Total = uint64(s.total)
 		}
 	case s.at == len(s.files):
@@ -171,7 +170,7 @@ func (s *Sender) Next() (packet []byte, size int, err error) {
 		}
 	}
 	s.sequence++
-	return wire.AppendCheckpoint(nil, wire.Header{Group: s.order.Group, Cluster: s.order.Cluster, CRC: s.order.CRC}, &c), len(c.Data), nil
+	return wire.AppendCheckpoint(nil, s.order.Header, &c), len(c.Data), nil
 }
 
 // block reads the next block. An empty file makes one, too, so that it exists

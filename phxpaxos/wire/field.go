@@ -34,6 +34,7 @@ const (
 	varint13 = 13<<3 | byte(protowire.VarintType)
 
 	varint100 = 100<<3 | uint64(protowire.VarintType) // two bytes
+	bytes101  = 101<<3 | uint64(protowire.BytesType)
 
 	bytes1  = 1<<3 | byte(protowire.BytesType)
 	bytes2  = 2<<3 | byte(protowire.BytesType)

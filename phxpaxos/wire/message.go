@@ -3,6 +3,8 @@ package wire
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 )
@@ -46,6 +48,10 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 		dst = appendUint(dst, varint10, m.Now)
 	case paxos.Digest:
 		dst = appendBytes(dst, bytes6, m.Value)
+		if len(m.Features) > 0 {
+			dst = protowire.AppendVarint(dst, bytes101)
+			dst = protowire.AppendBytes(dst, m.Features)
+		}
 	case paxos.AcceptEarly:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 		dst = appendUint(dst, varint10, m.Early)
@@ -118,6 +124,7 @@ type paxosMsg struct {
 	flag           uint32
 	hasVariables   bool
 	system, master []byte
+	features       []byte
 }
 
 // Message decodes the body of a packet with CommandPaxos into m, all of it;
@@ -175,6 +182,8 @@ func (w *paxosMsg) decode(b []byte) (err error) {
 			w.system, w.hasVariables = f.bytes, true
 		case uint64(bytes15):
 			w.master, w.hasVariables = f.bytes, true
+		case bytes101:
+			w.features = f.bytes
 		}
 	}
 	return seen.require("PaxosMsg", 1, 1)
@@ -219,7 +228,7 @@ func (w *paxosMsg) fill(m *paxos.Message) {
 	case paxos.ReadReply, paxos.HistoryReply:
 		m.Ballot.Number, m.Now = w.proposal, w.now
 	case paxos.Digest:
-		m.Value = w.value
+		m.Value, m.Features = w.value, w.features
 	case paxos.EarlyValue:
 		m.Value, m.Early = w.value, w.now
 	case paxos.AcceptEarly:

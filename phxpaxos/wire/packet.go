@@ -35,7 +35,7 @@ const (
 	crcTag      = crcTag1<<7 | crcTag0&0x7f
 	crcSize     = 2 + 4
 
-	identityTag  = 101<<3 | uint64(protowire.BytesType) // two bytes
+	identityTag  = bytes101
 	identitySize = 2 + 1 + len(nodeid.Cluster{})
 )
 
