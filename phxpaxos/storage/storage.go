@@ -22,6 +22,9 @@ var (
 	// wrapping error names file and offset. It is never returned for data
 	// that was never written.
 	ErrDamaged = errors.New("log storage is damaged")
+	// ErrNewerFormat: a file is whole, and its format number is above what
+	// this version reads. The remedy is to install the newer version again.
+	ErrNewerFormat = errors.New("written by a newer version")
 	// ErrFailed: an earlier write or sync failed, so what is on disk is
 	// uncertain; nothing more is written until the storage is opened again.
 	ErrFailed = errors.New("log storage refuses writes after a failure")
