@@ -57,8 +57,11 @@ func (e env) Variable(name group.Variable) (value []byte, ok bool, err error) {
 }
 
 func (e env) SetVariable(name group.Variable, value []byte) error {
-	if name == group.Newcomer {
+	switch name {
+	case group.Newcomer:
 		return e.setMark(len(value) > 0)
+	case group.Features:
+		return e.storeFeatures(value)
 	}
 	if err := e.store.SetVariable(e.index, variables[name], value); err != nil {
 		return fmt.Errorf("%w: %w", ErrStorage, err)

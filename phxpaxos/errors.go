@@ -54,6 +54,9 @@ var (
 	// another cluster than its directory; nothing was proposed. Start the node
 	// with its own cluster's list, or with an empty directory.
 	ErrForeignCluster error = group.ErrForeignCluster
+	// ErrReserved: a value for state machine 0 begins as values of the library
+	// itself do; nothing was proposed.
+	ErrReserved error = group.ErrReserved
 )
 
 // What changes of the membership can end with, besides.

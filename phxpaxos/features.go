@@ -8,7 +8,9 @@ import (
 	"path"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/smallfile"
 )
 
 // FeatureState is what the members of a cluster have agreed on: the level of
@@ -33,7 +35,7 @@ const (
 // ErrFeaturesUnknown: this node does not know which features its cluster
 // agreed on, since it may have missed that part of the log. Ask another node,
 // or this one later.
-var ErrFeaturesUnknown error = groupErrFeaturesUnknown
+var ErrFeaturesUnknown error = group.ErrFeaturesUnknown
 
 // Features returns what the members have agreed on, as far as this node knows.
 // It does not block and is safe for concurrent use.
@@ -109,6 +111,18 @@ func (e env) storeFeatures(data []byte) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	return nil
+}
+
+// loadFeatures gives all groups what the node stored.
+func (n *Node) loadFeatures() error {
+	s, err := env{n.loops[0]}.loadFeatures()
+	if err != nil || s == (feature.State{}) {
+		return err
+	}
+	for _, l := range n.loops {
+		l.features.Store(&s)
 	}
 	return nil
 }

@@ -101,6 +101,7 @@ type loop struct {
 	progress  progress
 	course    atomic.Pointer[Progress]   // nil while the group is level
 	members   atomic.Pointer[membership] // nil if the group could not be opened
+	features  atomic.Pointer[feature.State]
 	master    atomic.Pointer[mastership]
 	elections progress // tells of a new master
 
@@ -124,6 +125,8 @@ func (l *loop) init(packetsMax, bytesMax int) {
 	l.unended.prev, l.unended.next = &l.unended, &l.unended
 	l.progress.changed, l.elections.changed = make(chan struct{}), make(chan struct{})
 	l.master.Store(&mastership{version: NoVersion})
+	initial := feature.Initial()
+	l.features.Store(&initial)
 }
 
 // failure is why calls cannot succeed any more, or nil.
@@ -365,6 +368,9 @@ func (l *loop) publish() {
 	l.publishCourse()
 	if highest := l.machine.Highest(); highest != l.highest.Load() {
 		l.highest.Store(highest)
+	}
+	if state := l.machine.Features(); state != *l.features.Load() {
+		l.features.Store(&state)
 	}
 	l.publishMaster() // behind the instance, see LeaseRead
 	if readable := l.machine.Readable(); readable != l.readable.Load() {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
@@ -131,19 +132,22 @@ func (s *script) SendEarly()                             {}
 func (s *script) SetSync(sync bool, interval int)        { s.input("sync %v %d", sync, interval) }
 func (s *script) SetBatch(n, bytes int, d time.Duration) { s.input("batch %d %d %v", n, bytes, d) }
 
-func (s *script) Membership() ([]nodeid.ID, uint64)             { return ids(1), NoVersion }
-func (s *script) ChangeMembers(t *group.Ticket, _, _ nodeid.ID) { s.Propose(t) }
-func (s *script) Master() (nodeid.ID, uint64, time.Duration)    { return nodeid.None, NoVersion, 0 }
-func (s *script) HandMaster(t *group.Ticket, _ nodeid.ID)       { s.Propose(t) }
-func (s *script) SetMasterLease(d time.Duration)                { s.input("lease %v", d) }
-func (s *script) Ahead(node nodeid.ID, instance uint64)         { s.input("ahead %d", instance) }
-func (s *script) Cover(nodes []nodeid.ID)                       { s.input("cover %d", len(nodes)) }
-func (s *script) Read(t *group.Ticket)                          { s.Propose(t) }
-func (s *script) JobDone(r group.JobResult)                     { s.input("job %d %v", r.Kind, r.Err) }
-func (s *script) Progress() group.Progress                      { return group.Progress{} }
-func (s *script) SetHold(n uint64)                              { s.input("hold %d", n) }
-func (s *script) PauseCleaning(paused bool)                     { s.input("pause cleaning %v", paused) }
-func (s *script) PauseReplayer(paused bool)                     { s.input("pause replayer %v", paused) }
+func (s *script) Membership() ([]nodeid.ID, uint64)                 { return ids(1), NoVersion }
+func (s *script) ChangeMembers(t *group.Ticket, _, _ nodeid.ID)     { s.Propose(t) }
+func (s *script) Master() (nodeid.ID, uint64, time.Duration)        { return nodeid.None, NoVersion, 0 }
+func (s *script) HandMaster(t *group.Ticket, _ nodeid.ID)           { s.Propose(t) }
+func (s *script) SetMasterLease(d time.Duration)                    { s.input("lease %v", d) }
+func (s *script) Ahead(node nodeid.ID, instance uint64)             { s.input("ahead %d", instance) }
+func (s *script) Cover(nodes []nodeid.ID)                           { s.input("cover %d", len(nodes)) }
+func (s *script) Features() feature.State                           { return feature.Initial() }
+func (s *script) SetFeatures(f feature.State)                       { s.input("features %d", f.Level) }
+func (s *script) RestrictFeatures(t *group.Ticket, _ feature.Level) { s.Propose(t) }
+func (s *script) Read(t *group.Ticket)                              { s.Propose(t) }
+func (s *script) JobDone(r group.JobResult)                         { s.input("job %d %v", r.Kind, r.Err) }
+func (s *script) Progress() group.Progress                          { return group.Progress{} }
+func (s *script) SetHold(n uint64)                                  { s.input("hold %d", n) }
+func (s *script) PauseCleaning(paused bool)                         { s.input("pause cleaning %v", paused) }
+func (s *script) PauseReplayer(paused bool)                         { s.input("pause replayer %v", paused) }
 
 // scripted runs a node whose groups are scripts.
 func scripted(t *testing.T, groups int, change func(o *Options)) (*Node, []*script) {

@@ -185,7 +185,7 @@ func (n *Node) makeLoops(opts *Options, open openFunc) error {
 		n.loops[i] = l
 	}
 	n.loops[0].siblings = siblings{n.loops}
-	return nil
+	return n.loadFeatures()
 }
 
 // groupConfig is what the group with an index is.
@@ -196,7 +196,7 @@ func groupConfig(opts *Options, l *loop) group.Config {
 		Me: opts.MyNode, Members: paxos.NewMembership(opts.Nodes), Following: opts.following(),
 		LargeMode: opts.LargeValueMode, UseMembers: opts.UseMembership,
 		UseMaster: opts.elects(index), MasterLease: opts.MasterLease, Fence: opts.Fence && opts.elects(index),
-		Siblings:      l.siblings,
+		Siblings: l.siblings, Features: *l.features.Load(),
 		StateMachines: opts.machines(index), ChangeBeforePropose: opts.ChangeValueBeforePropose,
 		Rand:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		PacketCRC: !opts.NoPacketCRC,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
@@ -11,8 +12,9 @@ import (
 // request is what a proposal asks of its group, and with which nodes.
 type request struct {
 	kind        requestKind
-	add, remove nodeid.ID // changeMembers
-	target      nodeid.ID // handMaster
+	add, remove nodeid.ID     // changeMembers
+	target      nodeid.ID     // handMaster
+	limit       feature.Level // limitFeatures
 }
 
 type requestKind uint8
@@ -22,6 +24,7 @@ const (
 	changeMembers
 	handMaster
 	readIndex
+	limitFeatures
 )
 
 // unknown says what a caller that gave up does not know.
@@ -33,6 +36,8 @@ func (r request) unknown() string {
 		return "the mastership may still be given away"
 	case readIndex:
 		return "nothing was read"
+	case limitFeatures:
+		return "the limit may still take effect"
 	}
 	return "if the value was proposed already, its outcome is unknown and it may still be chosen"
 }
@@ -50,6 +55,8 @@ func (p *proposal) hand(m machine) {
 			m.HandMaster(t, p.request.target)
 		case readIndex:
 			m.Read(t)
+		case limitFeatures:
+			m.RestrictFeatures(t, p.request.limit)
 		}
 	}
 }

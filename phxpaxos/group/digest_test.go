@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
@@ -12,15 +13,20 @@ import (
 
 // otherGroups are the siblings of a group that carries digests, seen by a test.
 type otherGroups struct {
-	ahead  []int
-	covers [][]nodeid.ID
+	ahead    []int
+	covers   [][]nodeid.ID
+	features []feature.State
 }
 
 func (o *otherGroups) Instance(group int) uint64 { return uint64(group) }
 func (o *otherGroups) Ahead(group int, _ nodeid.ID, _ uint64) {
 	o.ahead = append(o.ahead, group)
 }
-func (o *otherGroups) Cover(nodes []nodeid.ID) { o.covers = append(o.covers, nodes) }
+func (o *otherGroups) Cover(nodes []nodeid.ID)  { o.covers = append(o.covers, nodes) }
+func (o *otherGroups) Features(s feature.State) { o.features = append(o.features, s) }
+
+// agreed is the state of a cluster whose members have all been upgraded before.
+var agreed = feature.State{Level: feature.Newest, Limit: feature.NoLimit, Cluster: nodeid.Cluster{1}, Version: 0}
 
 // carriers makes every node's group carry digests of four groups.
 func carriers(others *[]*otherGroups) func(*Config) {
@@ -28,6 +34,7 @@ func carriers(others *[]*otherGroups) func(*Config) {
 		o := &otherGroups{}
 		*others = append(*others, o)
 		cfg.Siblings, cfg.Groups = o, 4
+		cfg.Features = agreed
 	}
 }
 

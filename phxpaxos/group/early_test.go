@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
@@ -16,7 +17,7 @@ import (
 func newEarly(t *testing.T, edit func(*Config)) (c *cluster, kinds map[paxos.Kind]int, lose *func(paxos.Kind, packet) bool) {
 	t.Helper()
 	c = newCluster(t, 3, func(cfg *Config) {
-		cfg.Siblings = &otherGroups{}
+		cfg.Siblings, cfg.Features = &otherGroups{}, agreed
 		cfg.EarlyBytesMin, cfg.BatchCountMax = 1, 2
 		if edit != nil {
 			edit(cfg)
@@ -153,7 +154,7 @@ func TestValueThatIsOutdatedIsNotProposed(t *testing.T) {
 func TestNothingGoesAheadToOthers(t *testing.T) {
 	for name, edit := range map[string]func(*Config){
 		"a member that sends no digests":  func(cfg *Config) { cfg.Siblings = nil },
-		"packets without our CRC":         func(cfg *Config) { cfg.PacketCRC = false },
+		"packets without our CRC":         func(cfg *Config) { cfg.PacketCRC, cfg.Features = false, feature.State{} },
 		"values that are changed at last": func(cfg *Config) { cfg.ChangeBeforePropose = true },
 		"small values":                    func(cfg *Config) { cfg.EarlyBytesMin = 1000 },
 		"a batch with room":               func(cfg *Config) { cfg.BatchCountMax = 10 },

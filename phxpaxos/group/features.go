@@ -1,6 +1,7 @@
 package group
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -39,6 +40,17 @@ func (f *features) init(g *Group, logged bool) {
 	}
 	f.tracker = feature.NewTracker(stored, logged, g.core.Instance())
 	f.state = f.tracker.State()
+}
+
+// errNoCRC: see Config.PacketCRC.
+var errNoCRC = errors.New("packets without this library's CRC have no room for the cluster's identity, which the members have agreed to state; lower the feature level to 0 first, or switch the CRC on")
+
+// usable returns why this node cannot take part at the level in force, or nil.
+func (f *features) usable(g *Group) error {
+	if f.state.Level >= feature.Identity && !g.cfg.PacketCRC {
+		return errNoCRC
+	}
+	return f.state.Supported()
 }
 
 // follows reports whether this group executes the changes of the level.

@@ -55,6 +55,7 @@ func newFetching(t *testing.T) *fetching {
 	f.n = f.nodes[2]
 	f.a, f.b = f.nodes[0].id, f.nodes[1].id
 	f.nodes = f.nodes[2:] // the test speaks for the others
+	f.n.g.Flush()         // it asks what it missed
 	f.wire = nil
 	return f
 }

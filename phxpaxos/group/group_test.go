@@ -373,15 +373,15 @@ func TestTeachesOnlyFinalRecords(t *testing.T) {
 	a, b, away := c.nodes[0], c.nodes[1], c.nodes[2]
 	// a has voted for x, durably; y is chosen by the others.
 	x := paxos.Message{Kind: paxos.Accept, From: b.id, Ballot: paxos.Ballot{Number: 1, Node: b.id}, Value: []byte("\x01\x00\x00\x00x")}
-	a.g.step(&x)
+	a.g.step(&x, member)
 	c.run()
 	y := paxos.Message{Kind: paxos.LearnValue, From: b.id, Ballot: paxos.Ballot{Number: 2, Node: b.id}, Value: []byte("\x01\x00\x00\x00y")}
-	a.g.step(&y)
+	a.g.step(&y, member)
 	a.g.settle()
 	if a.g.Instance() != 1 || a.g.Readable() != 0 {
 		t.Fatalf("instance %d, readable %d before the disk has the record", a.g.Instance(), a.g.Readable())
 	}
-	a.g.step(&paxos.Message{Kind: paxos.AskForLearn, From: away.id})
+	a.g.step(&paxos.Message{Kind: paxos.AskForLearn, From: away.id}, member)
 	c.run()
 	c.pass(4 * time.Second)
 	for i, n := range c.nodes {

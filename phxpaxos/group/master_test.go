@@ -19,8 +19,9 @@ func TestElectionsThatATeacherWasAheadOf(t *testing.T) {
 	g := c.nodes[0].g
 	g.election.bidAt = 0
 	g.master.v = wire.MasterVariables{Version: 5, Master: 1}
+	g.system.v.Members = append(g.system.v.Members, 2)
 	news := wire.MasterVariables{Version: 40, Master: 2, LeaseMillis: 1000}
-	if err := g.master.update(g, wire.AppendMasterVariables(nil, &news)); err != nil {
+	if err := g.master.update(g, wire.AppendMasterVariables(nil, &news), 41); err != nil {
 		t.Fatal(err)
 	}
 	execute := func(instance, behind uint64) error {

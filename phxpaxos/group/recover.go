@@ -76,7 +76,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 		return nil, err
 	}
 	g.features.init(g, logged)
-	if err := g.features.state.Supported(); err != nil {
+	if err := g.features.usable(g); err != nil {
 		return nil, fmt.Errorf("group %d: %w", g.cfg.Index, err)
 	}
 	g.election.init(&g.cfg, now)

@@ -66,6 +66,7 @@ var exploreFields = []struct {
 		"Value": kept, "LastChecksum": kept, "Checked": "always",
 		"Now": teaching, "MinChosen": teaching, "NeedAck": teaching, "Followed": teaching,
 		"Early":        "of package group: a core neither sends nor gets such messages",
+		"Features":     "of package group: a core neither sends nor gets such messages",
 		"HasVariables": teaching, "SystemVariables": teaching, "MasterVariables": teaching,
 	}},
 }
