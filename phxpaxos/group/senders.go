@@ -65,10 +65,20 @@ func (s *senders) changed(now time.Duration) {
 // and does not know the level yet does as the nodes do that it joined.
 func (g *Group) identity() nodeid.Cluster {
 	s := g.features.state
-	if s.Version < feature.UnknownVersion && s.Level < feature.Identity || len(g.senders.proven) > 0 {
+	if s.Version < feature.UnknownVersion && s.Level < feature.Identity {
 		return nodeid.Cluster{}
 	}
 	return s.Cluster
+}
+
+// level is the highest level whose features this node uses now: none while a
+// member is proven to lack them. The identity goes on being stated, since
+// nodes that do not know it skip it.
+func (g *Group) level() feature.Level {
+	if len(g.senders.proven) > 0 {
+		return feature.Base
+	}
+	return g.features.state.Level
 }
 
 // header is what all packets of this group have in common.

@@ -475,15 +475,15 @@ func TestMemberWithoutTheIdentity(t *testing.T) {
 			t.Fatalf("%v: instance %d, accepted %v, %v", &m, n.g.Instance(), accepted, n.g.Err())
 		}
 	}
-	if n.g.identity() != agreed.Cluster {
+	if n.g.level() != agreed.Level {
 		t.Fatal("the word of an unproven node switches the features off")
 	}
 	n.receive(paxos.Message{Kind: paxos.Accept, From: from, Instance: at, Ballot: ballot, Value: []byte("\x01\x00\x00\x00b"), LastChecksum: chain}, nodeid.Cluster{})
-	if b, _ := n.g.core.Accepted(); b != ballot || !n.g.identity().IsZero() || n.count[event.MemberWithoutFeatures] != 1 {
-		t.Errorf("accepted %v, states %v", b, n.g.identity())
+	if b, _ := n.g.core.Accepted(); b != ballot || n.g.level() != feature.Base || n.g.identity() != agreed.Cluster || n.count[event.MemberWithoutFeatures] != 1 {
+		t.Errorf("accepted %v, level %d, states %v", b, n.g.level(), n.g.identity())
 	}
 	n.receive(paxos.Message{Kind: paxos.AskForLearn, From: from, Instance: at}, agreed.Cluster)
-	if n.g.identity() != agreed.Cluster {
+	if n.g.level() != agreed.Level {
 		t.Error("the member states the identity again, and the features are still off")
 	}
 }

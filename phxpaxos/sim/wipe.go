@@ -24,7 +24,7 @@ func (w *World) wipe(n *node, back time.Duration) {
 		n.end(false)
 	}
 	n.life++ // a start that was planned is void
-	n.wiped = true
+	n.wiped, n.features = true, nil
 	n.files = memfs.New()
 	n.medium = n.newMedium()
 	for _, m := range n.members {
