@@ -43,6 +43,13 @@ var (
 	ErrRecord = errors.New("record cannot be stored")
 )
 
+// NewerFormat returns the error for a file whose format number is above the
+// highest supported one. It matches ErrNewerFormat.
+func NewerFormat(file string, found, supported uint64) error {
+	return fmt.Errorf("%s has format %d, this version supports up to %d: install the newer version again: %w",
+		file, found, supported, ErrNewerFormat)
+}
+
 // Put is one record to be written. A later Put of the same group and instance
 // replaces an earlier one.
 type Put struct {

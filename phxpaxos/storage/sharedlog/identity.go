@@ -179,7 +179,8 @@ func (s *Store) writeTemporary(name string, content []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return err
+		// The next attempt needs another file: this one keeps its error.
+		return errors.Join(err, fsys.Remove(to+temporarySuffix))
 	}
 	return fsys.Rename(to+temporarySuffix, to)
 }

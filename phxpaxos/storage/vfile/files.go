@@ -17,25 +17,17 @@ type valueFile struct {
 	size int64
 	side *sidecar
 
-	syncing sync.Mutex
-	lost    error // a sync failed: what it should have made durable is lost
-
 	refs int // users now; the fields below belong to fileSet
 	used uint64
 }
 
-// sync makes what is in the file durable. The kernel reports a failure to one
-// caller alone, though the bytes of all are lost. So syncs of the background
-// and of writers come one after the other, and after a failure none succeeds.
+// sync makes what is in the file durable. After a failure it fails always:
+// see package onesync.
 func (v *valueFile) sync() error {
-	v.syncing.Lock()
-	defer v.syncing.Unlock()
-	if v.lost == nil {
-		if err := v.f.SyncData(); err != nil {
-			v.lost = fmt.Errorf("sync %s: %w", valueName(v.id), err)
-		}
+	if err := v.f.SyncData(); err != nil {
+		return fmt.Errorf("sync %s: %w", valueName(v.id), err)
 	}
-	return v.lost
+	return nil
 }
 
 // filesOpenMax is how many value files a group keeps open beside those in

@@ -58,7 +58,8 @@ func (s *levelFS) SetMeta(fd lstorage.FileDesc) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return err
+		// LevelDB tries again, and needs another file: this one keeps its error.
+		return errors.Join(err, s.fs.Remove(tmp))
 	}
 	if err := s.fs.Rename(tmp, s.path(currentName)); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/onesync"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
 )
 
@@ -70,6 +71,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.FS == nil {
 		o.FS = osfs.FS{}
 	}
+	o.FS = onesync.New(o.FS)
 	if o.FileBytesMax == 0 {
 		o.FileBytesMax = fileBytes
 		if o.LargeFiles {
