@@ -90,7 +90,7 @@ func (n *node) crash(p Policy, r *rand.Rand) {
 			n.keepSome(ch, r)
 		}
 	}
-	n.pending = nil
+	n.pending, n.lost = nil, nil
 	n.cache = n.disk.clone()
 }
 

@@ -19,9 +19,13 @@
 // the first ones, as a journalling file system does. A rename is atomic.
 // A file whose name is lost is lost, however well it was synced.
 //
-// A sync that fails is the worst that Linux does: what it should have made
-// durable never gets to disk, is still read back from the cache until the
-// power is lost, and the next sync succeeds.
+// A writeback error is the worst that Linux does. What should have become
+// durable never gets to disk, and is still read back from the cache until the
+// power is lost. One sync of the file reports the error, the first one after
+// it; every other sync succeeds, also one that another goroutine began before
+// the first one has returned. Linux does so for each open file description.
+// FailNext lets the writeback of a sync itself fail; FailWriteback lets one
+// fail that the system began, so that any sync may get the error.
 //
 // Kill ends the process instead: nothing in the cache is lost, and nothing of
 // it is durable either. Crash is the loss of power. Both end the life of the

@@ -43,6 +43,42 @@ func (s *FS) FailNext(op Op, suffix string, err error) {
 	s.faults.next = append(s.faults.next, nextFault{op, suffix, err})
 }
 
+// loss is a writeback error that waits for a sync to report it.
+type loss struct {
+	err  error
+	late func()
+}
+
+// FailWriteback lets the system try to write back, by itself, what was written
+// to the files whose names end with suffix and was not synced, and fail: that
+// never gets to disk. The next sync of each such file, and only that one,
+// returns err, whichever handle it uses and whatever it writes itself. Files
+// that hold nothing of that kind are not concerned. FailWriteback returns how
+// many files lost something.
+//
+// late, if it is not nil, is called by that sync when its result is decided,
+// and before it returns: other syncs of the file may begin and end meanwhile.
+// It may block.
+func (s *FS) FailWriteback(suffix string, err error, late func()) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life != s.lives || s.faults.down() {
+		return 0
+	}
+	return s.failWriteback(s.root, "", suffix, &loss{err, late})
+}
+
+func (s *FS) failWriteback(n *node, name, suffix string, l *loss) (files int) {
+	for _, base := range sorted(n.names) {
+		files += s.failWriteback(n.names[base], name+"/"+base, suffix, l)
+	}
+	if n.dir || len(n.pending) == 0 || !strings.HasSuffix(name, suffix) {
+		return files
+	}
+	n.pending, n.lost = nil, l
+	return files + 1
+}
+
 // SetRoom fills the disk after so many more bytes written; -1 lifts the
 // limit. Writes beyond it write what fits and fail with ENOSPC. Overwriting
 // counts as well.
@@ -62,7 +98,7 @@ func (s *FS) CrashAfter(changes int) {
 }
 
 // ClearFaults takes back what FailNext and SetRoom prepared. A power that is
-// already gone stays gone until Crash.
+// already gone stays gone until Crash, and a writeback that failed has failed.
 func (s *FS) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

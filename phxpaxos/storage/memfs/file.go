@@ -190,19 +190,33 @@ func (f *file) NextData(offset int64) (int64, error) {
 func (f *file) Sync() error { return f.SyncData() }
 
 func (f *file) SyncData() error {
+	late, err := f.syncData()
+	if late != nil {
+		late()
+	}
+	return err
+}
+
+// syncData is a sync up to the point where its result is decided. late is for
+// the caller to call then, without the lock.
+func (f *file) syncData() (late func(), err error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	if err := f.use(OpSync); err != nil {
-		return err
+		return nil, err
 	}
 	if err := f.fs.check(OpSync, f.name); err != nil {
 		if !f.fs.faults.down() {
 			f.n.pending = nil // gone for good, though the cache still shows it
 		}
-		return err
+		return nil, err
 	}
-	f.n.sync()
-	return nil
+	f.n.sync() // also after a writeback error: what came later is written
+	if l := f.n.lost; l != nil {
+		f.n.lost = nil
+		return l.late, fmt.Errorf("memfs: sync %s: %w", f.name, l.err)
+	}
+	return nil, nil
 }
 
 func (f *file) Close() error {

@@ -49,6 +49,7 @@ type node struct {
 	cache   content  // file: as seen
 	disk    content  // file: as it is after a loss of power
 	pending []change // file: what has been written and not synced
+	lost    *loss    // file: a writeback error that no sync has reported yet
 }
 
 // move is one change of a directory: a name goes, a name comes, or both.

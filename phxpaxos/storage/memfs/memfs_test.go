@@ -213,3 +213,48 @@ func TestFaults(t *testing.T) {
 		t.Errorf("the last write before the power went: %q", got)
 	}
 }
+
+// A writeback error goes to the first sync after it, and to no other. What was
+// lost is read back until the power goes; what was written later is kept.
+func TestWritebackError(t *testing.T) {
+	s := memfs.New()
+	f, other := open(t, s, "d.f"), open(t, s, "d.f")
+	clean := open(t, s, "clean.f")
+	s.SyncDir("/")
+	write(t, f, 0, "abcd")
+	f.SyncData()
+
+	write(t, f, 0, "AB")
+	boom, calls := errors.New("boom"), 0
+	late := func() {
+		calls++
+		if err := other.SyncData(); err != nil { // while the first one has not returned
+			t.Errorf("the sync that came second: %v", err)
+		}
+	}
+	if n := s.FailWriteback(".f", boom, late); n != 1 {
+		t.Errorf("%d files lost something, want 1", n)
+	}
+	write(t, f, 3, "D")
+	if err := clean.SyncData(); err != nil {
+		t.Errorf("sync of a file that lost nothing: %v", err)
+	}
+	if err := f.Sync(); !errors.Is(err, boom) || calls != 1 {
+		t.Errorf("the first sync: %v, late was called %d times", err, calls)
+	}
+	if err := errors.Join(f.SyncData(), other.Sync()); err != nil {
+		t.Errorf("syncs after the one that failed: %v", err)
+	}
+	if got := content(t, s, "d.f"); got != "ABcD" {
+		t.Errorf("read back before the power goes: %q", got)
+	}
+	write(t, f, 0, "x")
+	s.FailWriteback("d.f", boom, nil)
+	s = s.Crash(memfs.KeepAll, nil)
+	if got := content(t, s, "d.f"); got != "abcD" {
+		t.Errorf("after the loss of power: %q", got)
+	}
+	if err := open(t, s, "d.f").SyncData(); err != nil {
+		t.Errorf("the error outlived the power: %v", err)
+	}
+}

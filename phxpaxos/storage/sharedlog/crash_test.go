@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/crashtest"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/memfs"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
@@ -35,4 +36,14 @@ func TestCrash(t *testing.T) {
 		},
 	}
 	crashtest.Run(t, sub, *seed0, *seeds, 8, 25)
+}
+
+// TestWriteback lets writebacks fail of which the background gets the error.
+func TestWriteback(t *testing.T) {
+	crashtest.RunWriteback(t, crashtest.Writeback{
+		Names: []string{".log"},
+		Open: func(fsys storage.FS, r *rand.Rand) (crashtest.Store, error) {
+			return sharedlog.Open("d", 1, sharedlog.Options{FS: fsys, SegmentBytes: 64 << 10, ZeroAheadMax: int64(1000 + r.IntN(4000))})
+		},
+	}, *seed0, 100)
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/crashtest"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/memfs"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
@@ -42,3 +43,16 @@ func TestCrash(t *testing.T) { crashtest.Run(t, subject(false), *seed0, *seeds, 
 // TestCrashLevel is the same over LevelDB, whose goroutines make it slower
 // and not repeatable.
 func TestCrashLevel(t *testing.T) { crashtest.Run(t, subject(true), *seed0, *seeds/10, 6, 20) }
+
+// TestWriteback lets writebacks fail of which the background gets the error.
+func TestWriteback(t *testing.T) {
+	crashtest.RunWriteback(t, crashtest.Writeback{
+		Names: []string{".f", ".f", ".crc"},
+		Open: func(fsys storage.FS, r *rand.Rand) (crashtest.Store, error) {
+			return vfile.Open("d", 1, vfile.Options{
+				FS: fsys, FileBytesMax: 64 << 10, FlushEntries: 1 + r.IntN(8),
+				CheckpointBytes: int64(500 + r.IntN(4000)), ZeroAheadMax: int64(1000 + r.IntN(4000)),
+			})
+		},
+	}, *seed0, 100)
+}
