@@ -47,11 +47,15 @@ func FuzzScan(f *testing.F) {
 	f.Add(log, int64(0))
 	f.Add(log[:len(log)-50], int64(300))
 	f.Add(append(bytes.Clone(log[:200]), log[240:]...), int64(1<<40))
+	f.Add(append(bytes.Clone(log), segmentEnd{seed: identity{salt: 1}.seed(1)}.of("of a newer version", kind(12))...), int64(0))
 	f.Fuzz(func(t *testing.T, data []byte, proven int64) {
 		seed := identity{salt: 1}.seed(1)
 		size := int64(len(data))
 		sc := newScanner(bytes.NewReader(data), size, seed)
 		v, err := sc.judge()
+		if errors.Is(err, storage.ErrNewerFormat) {
+			return
+		}
 		if err != nil || v.end > size || v.proven > size {
 			t.Fatalf("%+v of %d bytes: %v", v, size, err)
 		}
@@ -103,7 +107,14 @@ func FuzzIndex(f *testing.F) {
 				t.Fatal("the entry does not encode to its bytes")
 			}
 		}
-		decodeIdentity(data)
+		if one := data[:min(len(data), identityAgain)]; newerIdentity(one) > 0 {
+			if _, ok := decodeIdentity(one); ok {
+				t.Fatal("one copy has two formats")
+			}
+		}
+		if _, _, _, _, ok := decodeIndexHead(data, 1, seed); ok && newerIndex(data) > 0 {
+			t.Fatal("one index has two formats")
+		}
 		parseName(string(data), logSuffix)
 	})
 }
@@ -132,7 +143,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		opts := Options{FS: disk, Deterministic: true, SegmentBytes: 2000}
 		s, err := Open("log", 3, opts)
-		if errors.Is(err, storage.ErrDamaged) {
+		if errors.Is(err, storage.ErrDamaged) || errors.Is(err, storage.ErrNewerFormat) {
 			return
 		}
 		if err != nil {

@@ -31,7 +31,7 @@ for each group. phxpaxos_convert turns one layout into the other.
 
 // identity is the file "store": which store this is. It is there twice.
 //
-//	0  "phxslog1"
+//	0  "phxslog1"; the 1 is the format number, see newer.go
 //	8  uint64 salt, drawn when the store was made
 //	16 uint32 CRC-32C of the 16 bytes in front
 type identity struct {
@@ -101,6 +101,9 @@ func (s *Store) readIdentity() error {
 	}
 	if err != nil {
 		return err
+	}
+	if format := newerIdentity(b); format > 0 {
+		return storage.NewerFormat(name, format, storeFormat)
 	}
 	id, ok := decodeIdentity(b)
 	if !ok {

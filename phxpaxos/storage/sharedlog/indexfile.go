@@ -16,7 +16,7 @@ import (
 //
 // head, 48 bytes, little-endian:
 //
-//	 0 "phxsidx1"
+//	 0 "phxsidx1"; the 1 is the format number, see newer.go
 //	 8 uint64 number of the segment
 //	16 uint64 where its records end
 //	24 uint64 its highest Oldest

@@ -28,6 +28,9 @@ func (s *Store) readTable(seg *segment) (t table, entries int64, err error) {
 	} else {
 		head = head[:n]
 	}
+	if format := newerIndex(head); format > 0 {
+		return t, 0, storage.NewerFormat(s.path(seg.seq, indexSuffix), format, indexFormat)
+	}
 	_, rows, vars, _, ok := decodeIndexHead(head, seg.seq, seg.seed)
 	entries = entriesAt(rows, vars)
 	if !ok || entries > size {
@@ -51,9 +54,12 @@ func (r *recovery) compareIndex(seg *segment) error {
 		return nil
 	}
 	want := encodeIndex(seg, seg.tallies)
-	got, err := readFile(s.opts.FS, s.path(seg.seq, indexSuffix), int64(len(want))+1)
+	got, err := readFile(s.opts.FS, s.path(seg.seq, indexSuffix), int64(len(want))+indexHead)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if format := newerIndex(got); format > 0 {
+		return storage.NewerFormat(s.path(seg.seq, indexSuffix), format, indexFormat)
 	}
 	if err == nil && !bytes.Equal(got[:min(len(got), len(want))], want) {
 		s.opts.observe(event.Event{

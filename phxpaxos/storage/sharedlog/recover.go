@@ -26,12 +26,18 @@ type recovery struct {
 	last   uint64 // the newest segment that has begun, 0 for none
 	v      verdict
 	holes  []hole
+
+	// What goes when everything was read: Open changes nothing in a directory
+	// that a newer version has written.
+	halfMade []string // names
+	unbegun  []uint64 // segments
+	unneeded []uint64 // segments
 }
 
 // recover reads the directory: see the package's comment.
 func (s *Store) recover() error {
 	r := &recovery{s: s, begins: map[uint64]beginning{}}
-	for _, step := range []func() error{r.list, r.readBegins, r.findLast, r.judgeLast, r.dropOld, r.replay, r.checkMax} {
+	for _, step := range []func() error{r.list, r.readBegins, r.findLast, r.judgeLast, r.dropOld, r.replay, r.checkMax, r.tidy} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -46,7 +52,7 @@ func (s *Store) recover() error {
 	return r.settleTail()
 }
 
-// list reads the names and removes what a crash left half made.
+// list reads the names.
 func (r *recovery) list() error {
 	s := r.s
 	entries, err := s.opts.FS.ReadDir(s.dir)
@@ -58,10 +64,8 @@ func (r *recovery) list() error {
 			r.logs = append(r.logs, seq)
 		} else if seq, ok := parseName(e.Name, spareSuffix); ok {
 			s.spares = append(s.spares, seq)
-		} else if strings.HasSuffix(e.Name, temporarySuffix) && !s.opts.ReadOnly {
-			if err := s.opts.FS.Remove(path.Join(s.dir, e.Name)); err != nil {
-				return err
-			}
+		} else if strings.HasSuffix(e.Name, temporarySuffix) {
+			r.halfMade = append(r.halfMade, e.Name)
 		}
 	}
 	slices.Sort(r.logs)
@@ -130,16 +134,7 @@ func (r *recovery) findLast() error {
 			break
 		}
 		r.logs = r.logs[:len(r.logs)-1]
-		if s.opts.ReadOnly {
-			continue
-		}
-		// Another life may have written records with the same seed.
-		if err := s.opts.FS.Remove(s.path(seq, logSuffix)); err != nil {
-			return err
-		}
-		if err := s.opts.FS.SyncDir(s.dir); err != nil {
-			return err
-		}
+		r.unbegun = append(r.unbegun, seq)
 	}
 	s.last = r.last
 	return nil
@@ -175,11 +170,7 @@ func (r *recovery) dropOld() error {
 		return fmt.Errorf("%s says that segments up to %d are not needed: %w", s.path(r.last, logSuffix), oldest, storage.ErrDamaged)
 	}
 	for len(r.logs) > 0 && r.logs[0] < oldest {
-		if !s.opts.ReadOnly {
-			if err := s.retire(r.logs[0]); err != nil {
-				return err
-			}
-		}
+		r.unneeded = append(r.unneeded, r.logs[0])
 		r.logs = r.logs[1:]
 	}
 	for i, seq := range r.logs {
@@ -188,6 +179,35 @@ func (r *recovery) dropOld() error {
 		}
 	}
 	s.oldest = oldest
+	return nil
+}
+
+// tidy removes what a crash left half made, and disposes of segments that are
+// not needed.
+func (r *recovery) tidy() error {
+	s := r.s
+	if s.opts.ReadOnly {
+		return nil
+	}
+	for _, name := range r.halfMade {
+		if err := s.opts.FS.Remove(path.Join(s.dir, name)); err != nil {
+			return err
+		}
+	}
+	for _, seq := range r.unbegun {
+		// Another life may have written records with the same seed.
+		if err := s.opts.FS.Remove(s.path(seq, logSuffix)); err != nil {
+			return err
+		}
+		if err := s.opts.FS.SyncDir(s.dir); err != nil {
+			return err
+		}
+	}
+	for _, seq := range r.unneeded {
+		if err := s.retire(seq); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
 
 // windowBytes is how much a scanner reads at once.
@@ -43,14 +44,21 @@ func (sc *scanner) bytes(off int64, n int) ([]byte, error) {
 	return b[:min(n, len(b))], nil
 }
 
-// header reads a header; ok is false if there is none that can be true.
+// header reads a header; ok is false if there is none that can be true. The
+// error matches storage.ErrNewerFormat if a newer version wrote it.
 func (sc *scanner) header(off int64) (h Header, ok bool, err error) {
 	b, err := sc.bytes(off, headBytes)
 	if err != nil {
 		return h, false, err
 	}
 	if h, ok = decodeHeader(b, sc.seed); !ok {
-		return h, false, nil
+		if newerHeader(b, sc.seed) {
+			err = newerRecord(b, off)
+		}
+		return h, false, err
+	}
+	if h.Kind == Begin && h.Number >= segmentFormat {
+		return h, false, storage.NewerFormat("the segment", uint64(h.Number)+1, segmentFormat)
 	}
 	return h, int64(h.Durable)*alignment <= off && off+h.size() <= sc.size, nil
 }
@@ -79,8 +87,8 @@ func (sc *scanner) payload(h *Header, off int64, keep bool) (data []byte, whole 
 	return data, sum == h.Sum, nil
 }
 
-// next returns where the first header from an offset on is; found is false if
-// there is none in front of end.
+// next returns where the first header from an offset on is, also one of a newer
+// version; found is false if there is none in front of end.
 func (sc *scanner) next(off, end int64) (at int64, found bool, err error) {
 	for off = padded(off); off+headBytes <= end; {
 		b, err := sc.bytes(off, windowBytes)
@@ -92,6 +100,7 @@ func (sc *scanner) next(off, end int64) (at int64, found bool, err error) {
 				continue
 			}
 			h, ok := decodeHeader(b[i:], sc.seed)
+			ok = ok || newerHeader(b[i:], sc.seed)
 			if p := off + int64(i); ok && p+headBytes <= end && int64(h.Durable)*alignment <= p && p+h.size() <= sc.size {
 				return p, true, nil
 			}

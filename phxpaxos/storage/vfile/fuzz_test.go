@@ -72,6 +72,8 @@ func FuzzSmallFormats(f *testing.F) {
 	line := make([]byte, entryBytes)
 	entry{offset: 10, length: 20, instance: 3}.encode(line, 7)
 	f.Add(line)
+	f.Add(newerNote(durable{file: 3, offset: 77}))
+	f.Add(newerEntry(entry{offset: 10, length: 20, instance: 3}, 7))
 	f.Add(appendFlat(nil, 5, []byte("value"), false))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if loc, ok := decodeLocation(b); ok {
@@ -85,9 +87,13 @@ func FuzzSmallFormats(f *testing.F) {
 		}
 		if d, ok := decodeDurable(b); ok && (d.file < 0 || d.offset < 0 || d.sideCount < 0) {
 			t.Fatalf("accepted %+v", d)
+		} else if ok && NewerNote(b) > 0 {
+			t.Fatal("one note has two formats")
 		}
 		if e, ok := decodeEntry(b, 7); ok && e.length < keyBytes {
 			t.Fatalf("accepted %+v", e)
+		} else if ok && NewerEntry(b, 7) > 0 {
+			t.Fatal("one entry has two formats")
 		}
 		if _, value, _, n := decodeFlat(b); n < 0 || n > 0 && len(value) > len(b) {
 			t.Fatal("flat line is longer than what it was read from")
@@ -104,6 +110,7 @@ func FuzzOpen(f *testing.F) {
 	note := durable{seq: 1, offset: 73}.encode()
 	f.Add(twoRecords(), []byte{}, []byte{}, []byte{})
 	f.Add(append(twoRecords(), twoRecords()[:50]...), []byte("garbage"), encodeMeta(0), note)
+	f.Add(twoRecords(), []byte{}, []byte{}, newerNote(durable{seq: 1, offset: 73}))
 	f.Add(twoRecords()[:80], make([]byte, 64), []byte{0, 0, 0}, make([]byte, 600))
 	f.Fuzz(func(t *testing.T, value, side, meta, note []byte) {
 		disk := memfs.New()
@@ -119,7 +126,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		opts := Options{FS: disk, Deterministic: true, FileBytesMax: 3000}
 		s, err := Open("log", 1, opts)
-		if errors.Is(err, storage.ErrDamaged) {
+		if errors.Is(err, storage.ErrDamaged) || errors.Is(err, storage.ErrNewerFormat) {
 			return
 		}
 		if err != nil {

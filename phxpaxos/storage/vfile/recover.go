@@ -46,6 +46,9 @@ type place struct {
 // durable.
 func (g *group) recover() error {
 	r := &recovery{g: g, ends: map[int]int64{}, cuts: map[int]bool{}, proofs: map[int]*proof{}}
+	if err := checkNote(g.opts.FS, g.dir); err != nil {
+		return err
+	}
 	if err := g.openIndex(); err != nil {
 		return err
 	}
@@ -150,18 +153,24 @@ func (r *recovery) dropSidecars(sidecars map[int]bool) error {
 	} else if r.found {
 		foreign = r.dur.file
 	}
-	removed := false
+	var doomed []int
 	for id := range sidecars {
-		i := sort.SearchInts(r.ids, id)
-		if id < foreign && i < len(r.ids) && r.ids[i] == id {
-			continue
+		if i := sort.SearchInts(r.ids, id); id >= foreign || i == len(r.ids) || r.ids[i] != id {
+			doomed = append(doomed, id)
 		}
+	}
+	sort.Ints(doomed)
+	for _, id := range doomed {
+		if err := checkSidecar(r.g.opts.FS, r.g.dir, id); err != nil {
+			return err
+		}
+	}
+	for _, id := range doomed {
 		if err := r.g.opts.FS.Remove(path.Join(r.g.dir, sidecarName(id))); err != nil {
 			return err
 		}
-		removed = true
 	}
-	if removed && !r.own {
+	if len(doomed) > 0 && !r.own {
 		return r.g.opts.FS.SyncDir(r.g.dir)
 	}
 	return nil

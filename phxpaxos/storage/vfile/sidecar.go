@@ -115,6 +115,11 @@ func (s *sidecar) open(create bool) error {
 		return err
 	}
 	s.f, s.missing, s.count = f, false, size/entryBytes
+	if err := s.checkFormat(); err != nil {
+		f.Close()
+		s.f = nil
+		return err
+	}
 	return nil
 }
 
@@ -290,7 +295,8 @@ func (s *sidecar) rewind(count int64) error {
 	return nil
 }
 
-// at reads entry i; ok is false if it is damaged or was never written.
+// at reads entry i; ok is false if it is damaged or was never written. The error
+// matches storage.ErrNewerFormat if a newer version wrote it.
 func (s *sidecar) at(i int64) (e entry, ok bool, err error) {
 	b := s.probe[:]
 	if _, err := s.f.ReadAt(b, i*entryBytes); err != nil {
@@ -299,8 +305,7 @@ func (s *sidecar) at(i int64) (e entry, ok bool, err error) {
 		}
 		return entry{}, false, fmt.Errorf("read %s: %w", s.name, err)
 	}
-	e, ok = decodeEntry(b, s.id)
-	return e, ok, nil
+	return s.decode(b)
 }
 
 // lookup finds the entry of the record at offset. No entry is no error.
@@ -353,7 +358,11 @@ func (s *sidecar) loadBlock(offset int64) error {
 		return fmt.Errorf("read %s: %w", s.name, err)
 	}
 	for ; len(p) > 0; p = p[entryBytes:] {
-		if e, ok := decodeEntry(p, s.id); ok {
+		e, ok, err := s.decode(p)
+		if err != nil {
+			return err
+		}
+		if ok {
 			s.block = append(s.block, e)
 		}
 	}
@@ -419,7 +428,11 @@ func (s *sidecar) load(first int64) (out []entry, whole bool, err error) {
 			return nil, false, fmt.Errorf("read %s: %w", s.name, err)
 		}
 		for ; len(p) > 0; p = p[entryBytes:] {
-			if e, ok := decodeEntry(p, s.id); ok {
+			e, ok, err := s.decode(p)
+			if err != nil {
+				return nil, false, err
+			}
+			if ok {
 				out = append(out, e)
 			}
 		}

@@ -38,7 +38,8 @@ var _ storage.LogStorage = (*Store)(nil)
 // Open succeeds, Err returns the group's error, and so does every other call
 // for it. Only if no group can be recovered does Open fail with that error.
 // It also fails with storage.ErrInUse if another process, or another Store of
-// this one, has the directory open.
+// this one, has the directory open, and with storage.ErrNewerFormat if a newer
+// version has written a file of any group.
 func Open(dir string, groups int, opts Options) (*Store, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -78,6 +79,9 @@ func (s *Store) openGroups() error {
 	for i, err := range errs {
 		if err != nil {
 			return fmt.Errorf("vfile: group %d: %w", i, err)
+		}
+		if errors.Is(s.groups[i].broken, storage.ErrNewerFormat) {
+			return fmt.Errorf("vfile: %w", s.groups[i].broken)
 		}
 		if s.groups[i].broken != nil {
 			broken++
