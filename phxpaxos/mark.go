@@ -15,6 +15,8 @@ import (
 // nodes and tools pass over files that they do not know. A log storage without
 // a directory has no such file: what it keeps does not outlive the process
 // anyway, or its owner has to say so by Options.FirstStart.
+//
+// The file is empty. One with contents is of a later format.
 const newcomerFile = "newcomer"
 
 // mark is the file's path, or "".
@@ -30,9 +32,13 @@ func (e env) marked() (bool, error) {
 	if name == "" {
 		return false, nil
 	}
-	_, err := osfs.FS{}.Stat(name)
+	e, err := osfs.FS{}.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
+	}
+	if err == nil && e.Size > 0 {
+		// An empty file is format 1; what a later one says is not known here.
+		return false, storage.NewerFormat(name, 2, 1)
 	}
 	return err == nil, err
 }

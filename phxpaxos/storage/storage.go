@@ -46,7 +46,7 @@ var (
 // NewerFormat returns the error for a file whose format number is above the
 // highest supported one. It matches ErrNewerFormat.
 func NewerFormat(file string, found, supported uint64) error {
-	return fmt.Errorf("%s has format %d, this version supports up to %d: install the newer version again: %w",
+	return fmt.Errorf("%s has format %d, this version supports up to %d; install the newer version again: %w",
 		file, found, supported, ErrNewerFormat)
 }
 

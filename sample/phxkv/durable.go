@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/filter"
@@ -30,7 +31,7 @@ func openDB(dir string) (*database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", dir, err)
 	}
-	db, err := leveldb.Open(durableFiles{files, dir}, &opt.Options{Filter: filter.NewBloomFilter(bloomBits)})
+	db, err := leveldb.Open(newDurableFiles(files, dir), &opt.Options{Filter: filter.NewBloomFilter(bloomBits)})
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", dir, errors.Join(err, files.Close()))
 	}
@@ -42,29 +43,98 @@ func (d *database) Close() error { return errors.Join(d.DB.Close(), d.files.Clos
 
 // durableFiles does what goleveldb 1.0.0 leaves out: without it a loss of
 // power could leave a database that names files which are not there.
+//
+// goleveldb tries again after a failed sync. The system reports a failure once,
+// and then lets syncs succeed although what was written before is lost. So
+// each file is synced by one goroutine at a time, through one descriptor, and
+// after a failure every sync of it returns the first error.
 type durableFiles struct {
 	storage.Storage
 	dir string
+
+	mu   sync.Mutex
+	lost error // a sync of the directory failed
+	open map[storage.FileDesc]*durableWriter
+}
+
+func newDurableFiles(files storage.Storage, dir string) *durableFiles {
+	return &durableFiles{Storage: files, dir: dir, open: map[storage.FileDesc]*durableWriter{}}
 }
 
 // Create makes the name of a new file durable.
-func (f durableFiles) Create(fd storage.FileDesc) (storage.Writer, error) {
+func (f *durableFiles) Create(fd storage.FileDesc) (storage.Writer, error) {
 	w, err := f.Storage.Create(fd)
 	if err != nil {
 		return nil, err
 	}
-	if err := syncPath(f.dir); err != nil {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.syncDir(); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	return w, nil
+	d := &durableWriter{Writer: w, files: f, fd: fd}
+	f.open[fd] = d
+	return d, nil
+}
+
+// syncDir makes the names durable. The caller holds mu.
+func (f *durableFiles) syncDir() error {
+	if f.lost != nil {
+		return f.lost
+	}
+	d, err := os.Open(f.dir)
+	if err != nil {
+		return err
+	}
+	f.lost = d.Sync()
+	return errors.Join(f.lost, d.Close())
 }
 
 // SetMeta makes the manifest durable before CURRENT names it.
-func (f durableFiles) SetMeta(fd storage.FileDesc) error {
-	if err := syncPath(filepath.Join(f.dir, fd.String())); err != nil {
+func (f *durableFiles) SetMeta(fd storage.FileDesc) error {
+	f.mu.Lock()
+	w := f.open[fd]
+	f.mu.Unlock()
+	var err error
+	if w != nil {
+		err = w.Sync()
+	} else {
+		err = syncPath(filepath.Join(f.dir, fd.String()))
+	}
+	if err != nil {
 		return err
 	}
 	return f.Storage.SetMeta(fd)
+}
+
+// durableWriter is a file that is being written.
+type durableWriter struct {
+	storage.Writer
+	files *durableFiles
+	fd    storage.FileDesc
+
+	mu   sync.Mutex
+	lost error // a sync failed
+}
+
+// Sync makes what was written durable.
+func (w *durableWriter) Sync() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lost == nil {
+		w.lost = w.Writer.Sync()
+	}
+	return w.lost
+}
+
+// Close ends the writing.
+func (w *durableWriter) Close() error {
+	w.files.mu.Lock()
+	if w.files.open[w.fd] == w {
+		delete(w.files.open, w.fd)
+	}
+	w.files.mu.Unlock()
+	return w.Writer.Close()
 }
 
 // syncPath syncs a file or a directory.

@@ -153,6 +153,10 @@ func (s *Checksums) advance() {
 			s.peeked.Place = place
 			return
 		}
+		if format := vfile.NewerEntry(b, s.file); format > 0 {
+			s.err = storage.NewerFormat(SidecarName(s.file), format, vfile.SidecarFormat)
+			return
+		}
 		if s.Damaged == 0 {
 			s.FirstBad = place
 		}

@@ -23,8 +23,8 @@ type Group struct {
 }
 
 // Open opens the log of a group of a storage directory. It creates nothing
-// and changes nothing. Errors match ErrNoGroup, storage.ErrInUse or
-// storage.ErrDamaged, or come from the system. It blocks on the disk.
+// and changes nothing. Errors match ErrNoGroup, storage.ErrInUse,
+// storage.ErrDamaged or storage.ErrNewerFormat, or come from the system. It blocks on the disk.
 func Open(dir string, group int) (*Group, error) {
 	g := &Group{path: GroupDir(dir, group)}
 	if err := exists(g.path); err != nil {

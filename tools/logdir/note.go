@@ -9,6 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -108,6 +111,9 @@ func readSlots(groupDir string) (slots [noteSlots]Slot, there bool, err error) {
 		n, err := f.ReadAt(b, s.Offset)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return slots, true, fmt.Errorf("read %s: %w", NoteName, err)
+		}
+		if format := vfile.NewerNote(b[:n]); format > 0 {
+			return slots, true, storage.NewerFormat(NoteName, format, vfile.NoteFormat)
 		}
 		s.Used = !allZero(b[:n])
 		s.Note, s.OK = DecodeNote(b[:n])

@@ -35,7 +35,8 @@ type Survey struct {
 	Leftovers []string // of checkpoint transfers and replaced files
 }
 
-// ReadSurvey reads a group's directory, whose lock should be held.
+// ReadSurvey reads a group's directory, whose lock should be held. The error
+// matches storage.ErrNewerFormat if a newer version has written a file in it.
 func ReadSurvey(groupDir string) (*Survey, error) {
 	s := &Survey{Dir: groupDir, MetaOK: true}
 	list, err := os.ReadDir(filepath.Join(groupDir, "vfile"))
@@ -70,7 +71,22 @@ func ReadSurvey(groupDir string) (*Survey, error) {
 			s.Note, s.HasNote = slot.Note, true
 		}
 	}
+	for _, id := range s.Sidecars {
+		if err := checkSidecar(groupDir, id); err != nil {
+			return nil, err
+		}
+	}
 	return s, s.findTransfers()
+}
+
+// checkSidecar returns an error if a newer version wrote the first entry of a
+// sidecar.
+func checkSidecar(groupDir string, id int) error {
+	sums, err := OpenChecksums(groupDir, id)
+	if err != nil {
+		return err
+	}
+	return errors.Join(sums.Err(), sums.Close())
 }
 
 func (s *Survey) findTransfers() error {

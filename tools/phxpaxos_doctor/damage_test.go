@@ -110,6 +110,21 @@ func writeTail(t *testing.T, dir string, tail []byte) (file string, offset int64
 	return "g0/" + file, s.Note.Offset
 }
 
+// rewriteFormat changes the beginning of a file, and makes the checksum at sum
+// right again.
+func rewriteFormat(t *testing.T, name string, sum int, change func(b []byte)) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(b)
+	binary.LittleEndian.PutUint32(b[sum:], castagnoliOf(b[:sum]))
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func remove(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -307,6 +322,18 @@ var damages = []damage{
 		}
 		return "g0/vfile/durable", 0
 	}, exitSuspicious, "note"},
+	{"note of a newer version", func(t *testing.T, dir string) (string, int64) {
+		rewriteFormat(t, filepath.Join(dir, "g0/vfile/durable"), 80, func(b []byte) { b[3] = '2' })
+		return "", -1
+	}, exitNoVerdict, "format"},
+	{"sidecar of a newer version", func(t *testing.T, dir string) (string, int64) {
+		s, err := logdir.ReadSurvey(filepath.Join(dir, "g0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rewriteFormat(t, filepath.Join(dir, "g0", logdir.SidecarName(s.Current())), 28, func(b []byte) { b[27] |= 0x10 })
+		return "", -1
+	}, exitNoVerdict, "format"},
 	{"value file missing, oldest", func(t *testing.T, dir string) (string, int64) {
 		remove(t, dir, "g0/vfile/0.f", "g0/vfile/0.crc")
 		return "g0/vfile/0.f", -1

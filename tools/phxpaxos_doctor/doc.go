@@ -10,7 +10,8 @@
 //
 //	0  healthy
 //	1  damaged: something that was written is gone, or not what it was
-//	2  no verdict: wrong arguments, the directory is in use, or it cannot be read
+//	2  no verdict: wrong arguments, the directory is in use, it cannot be read,
+//	   or a newer version has written it
 //	3  suspicious: a node repairs it by itself or lives with it; look at it
 //
 // # What is checked, by the name that a finding has
@@ -35,11 +36,12 @@
 //	members           cluster id and membership can be read and are what the log says
 //	master            the master can be read and is what the log says
 //	cluster           the groups look like groups of one node
+//	format            no file has a format number that this version does not know
 //
 // Of a shared log every byte of every segment is verified, and then the
 // newest record of each instance is looked at. These checks are made of it:
-// index, record, crc32c, order, promise, chain, gap, min-chosen, members,
-// master and cluster. A damaged record that a newer one of its instance
+// format, index, record, crc32c, order, promise, chain, gap, min-chosen,
+// members, master and cluster. A damaged record that a newer one of its instance
 // replaced is suspicious: nothing is lost, but the disk is not well.
 //
 // # What it knows

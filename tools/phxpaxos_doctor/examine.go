@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -34,6 +35,10 @@ func examine(ctx context.Context, dir string, p *gauge) (*Report, error) {
 			p.beginGroup(i, len(found.Groups), total)
 			return p
 		})
+		if errors.Is(err, storage.ErrNewerFormat) {
+			r.newer(&id, err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -42,6 +47,12 @@ func examine(ctx context.Context, dir string, p *gauge) (*Report, error) {
 	r.compareGroups()
 	r.conclude()
 	return r, nil
+}
+
+// newer reports that a newer version wrote a group, or the whole log. Nothing
+// else can be said of it.
+func (r *Report) newer(group *int, err error) {
+	r.Findings = append(r.Findings, Finding{Severity: Newer, Check: "format", Group: group, Text: err.Error()})
 }
 
 // checkLayout looks for groups that are not there, and for what a Clear left.

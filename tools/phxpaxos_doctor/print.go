@@ -26,6 +26,7 @@ func printReport(w io.Writer, r *Report) error {
 var verdicts = [...]string{
 	"healthy",
 	"suspicious: a node would repair this by itself or live with it; read the lines above before you start one",
+	"no verdict: a newer version has written this; install it again, and ask its phxpaxos_doctor",
 	"damaged: do not start a node on this; keep a copy of the directory, and bring back a good one or let the node join anew under another address",
 }
 

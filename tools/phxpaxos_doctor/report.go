@@ -12,10 +12,11 @@ type Severity int
 const (
 	Note       Severity = iota // worth knowing, nothing is wrong
 	Suspicious                 // a node repairs it or lives with it; look at it
+	Newer                      // a newer version wrote it: it cannot be judged
 	Damaged                    // something that was written is gone or not what it was
 )
 
-var severityNames = [...]string{"note", "suspicious", "damaged"}
+var severityNames = [...]string{"note", "suspicious", "newer", "damaged"}
 
 func (s Severity) String() string { return severityNames[s] }
 
@@ -88,7 +89,7 @@ type GroupReport struct {
 type Report struct {
 	Dir      string         `json:"dir"`
 	Layout   string         `json:"layout"`  // original or shared
-	Verdict  string         `json:"verdict"` // healthy, suspicious or damaged
+	Verdict  string         `json:"verdict"` // healthy, suspicious, newer or damaged
 	Groups   []*GroupReport `json:"groups"`
 	Findings []Finding      `json:"findings"` // of several groups
 
@@ -109,11 +110,11 @@ func (r *Report) conclude() {
 	for _, g := range r.Groups {
 		r.worst = max(r.worst, worst(g.Findings))
 	}
-	r.Verdict = [...]string{"healthy", "suspicious", "damaged"}[r.worst]
+	r.Verdict = [...]string{"healthy", "suspicious", "newer", "damaged"}[r.worst]
 }
 
 func (r *Report) exitCode() int {
-	return [...]int{exitHealthy, exitSuspicious, exitDamaged}[r.worst]
+	return [...]int{exitHealthy, exitSuspicious, exitNoVerdict, exitDamaged}[r.worst]
 }
 
 func worst(list []Finding) Severity {

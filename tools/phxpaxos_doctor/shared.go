@@ -26,6 +26,11 @@ func examineShared(ctx context.Context, dir string, p *gauge) (*Report, error) {
 	r := &Report{Dir: dir, Layout: layout.Shared.String(), Groups: []*GroupReport{}, Findings: []Finding{}}
 	var said complaints
 	s, err := openWhole(dir, &said)
+	if errors.Is(err, storage.ErrNewerFormat) {
+		r.newer(nil, err)
+		r.conclude()
+		return r, nil
+	}
 	if errors.Is(err, storage.ErrDamaged) {
 		r.Findings = append(r.Findings, Finding{Severity: Damaged, Check: "record", Text: err.Error()})
 		r.conclude()

@@ -129,3 +129,27 @@ func TestSharedLogInUse(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, &errOut)
 	}
 }
+
+// A newer version's log is not damaged: there is no verdict.
+func TestSharedLogOfANewerVersion(t *testing.T) {
+	dir := newSharedLog(t, 100, func(int, *paxos.Record) {})
+	rewriteFormat(t, filepath.Join(dir, "shared/store"), 16, func(b []byte) { b[7] = '3' })
+	r := diagnose(t, dir)
+	expect(t, r, exitNoVerdict, "format", "", -1)
+	var b bytes.Buffer
+	if err := printReport(&b, r); err != nil || r.Verdict != "newer" || !strings.Contains(b.String(), "has format 3, this version supports up to 1") ||
+		!strings.Contains(b.String(), "no verdict: a newer version") || strings.Contains(b.String(), "DAMAGED") {
+		t.Errorf("verdict %q, %v\n%s", r.Verdict, err, &b)
+	}
+}
+
+// What is damaged in another group is not hidden by it.
+func TestNewerGroupNextToADamagedOne(t *testing.T) {
+	dir := healthyStore(t, 2)
+	rewriteFormat(t, filepath.Join(dir, "g1/vfile/durable"), 80, func(b []byte) { b[3] = '2' })
+	expect(t, diagnose(t, dir), exitNoVerdict, "format", "", -1)
+	remove(t, dir, "g0/vfile/0.f", "g0/vfile/0.crc")
+	r := diagnose(t, dir)
+	expect(t, r, exitDamaged, "format", "", -1)
+	expect(t, r, exitDamaged, "value-file", "g0/vfile/0.f", -1)
+}

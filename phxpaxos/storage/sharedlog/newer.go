@@ -77,9 +77,9 @@ func newerHeader(p []byte, seed uint32) bool {
 func newerRecord(p []byte, off int64) error {
 	kind := p[4] & 0x0f
 	if kind == 0 || kind >= byte(kinds) {
-		return fmt.Errorf("offset %d: record kind %d, this version supports 1 to %d: install the newer version again: %w",
+		return fmt.Errorf("offset %d: record kind %d, this version supports 1 to %d; install the newer version again: %w",
 			off, kind, kinds-1, storage.ErrNewerFormat)
 	}
-	return fmt.Errorf("offset %d: record of kind %d with contents that this version does not support: install the newer version again: %w",
+	return fmt.Errorf("offset %d: record of kind %d with contents that this version does not support; install the newer version again: %w",
 		off, kind, storage.ErrNewerFormat)
 }

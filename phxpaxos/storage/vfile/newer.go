@@ -23,10 +23,10 @@ import (
 //	          checksum at 28 covers the 28 bytes in front
 //
 // A later format of something else in a group's directory takes another
-// number for durable.
+// number for durable. Both are exported for tools.
 const (
-	noteFormat    = 1
-	sidecarFormat = 1
+	NoteFormat    = 1
+	SidecarFormat = 1
 
 	entryFormatShift = 28
 	entryFormatMask  = 7
@@ -41,7 +41,7 @@ func NewerNote(slot []byte) uint64 {
 	le := binary.LittleEndian
 	const number = 3 // the byte of the magic
 	magic := le.Uint32(slot)
-	if (magic^durableMagic)&0xffffff != 0 || slot[number] <= '0'+noteFormat || le.Uint32(slot[80:]) != checksum.CRC32C(0, slot[:80]) {
+	if (magic^durableMagic)&0xffffff != 0 || slot[number] <= '0'+NoteFormat || le.Uint32(slot[80:]) != checksum.CRC32C(0, slot[:80]) {
 		return 0
 	}
 	return uint64(slot[number] - '0')
@@ -82,7 +82,7 @@ func checkNote(fsys storage.FS, dir string) error {
 			return fmt.Errorf("read %s: %w", name, err)
 		}
 		if format := NewerNote(b[:n]); format > 0 {
-			return storage.NewerFormat(name, format, noteFormat)
+			return storage.NewerFormat(name, format, NoteFormat)
 		}
 	}
 	return nil
@@ -92,7 +92,7 @@ func checkNote(fsys storage.FS, dir string) error {
 func (s *sidecar) decode(b []byte) (e entry, ok bool, err error) {
 	if e, ok = decodeEntry(b, s.id); !ok {
 		if format := NewerEntry(b, s.id); format > 0 {
-			err = storage.NewerFormat(s.name, format, sidecarFormat)
+			err = storage.NewerFormat(s.name, format, SidecarFormat)
 		}
 	}
 	return e, ok, err
