@@ -32,11 +32,11 @@ func (e env) marked() (bool, error) {
 	if name == "" {
 		return false, nil
 	}
-	e, err := osfs.FS{}.Stat(name)
+	found, err := osfs.FS{}.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err == nil && e.Size > 0 {
+	if err == nil && found.Size > 0 {
 		// An empty file is format 1; what a later one says is not known here.
 		return false, storage.NewerFormat(name, 2, 1)
 	}

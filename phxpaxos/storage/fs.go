@@ -68,7 +68,8 @@ type File interface {
 
 	// Sync makes content and attributes durable, SyncData the content and
 	// what is needed to read it back. After an error the bytes that were not
-	// durable yet may be gone, whatever a later call says.
+	// durable yet may be gone, whatever a later call says, and another call
+	// may get the error in place of this one: stores use package onesync.
 	Sync() error
 	SyncData() error
 }

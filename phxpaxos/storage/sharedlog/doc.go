@@ -31,7 +31,8 @@
 //
 // The kinds, with their payloads where they have one:
 //
-//	1 Begin     first in each segment; instance is its number. Payload: uint64
+//	1 Begin     first in each segment; instance is its number, and number is
+//	            the segment's format less 1. Payload: uint64
 //	            where the segment in front ends, uint64 oldest segment needed
 //	2 Record    a Put; the payload is its data
 //	3 Copy      a record that was moved to the front of the log
@@ -65,7 +66,9 @@
 // All but the two newest segments leave the system's cache; see cache.go for
 // why, and for how files that are used again are written then.
 //
-// A failed write or sync stops all groups: nobody knows what is on disk.
+// A failed write or sync stops all groups: nobody knows what is on disk. All
+// syncs of a file share one result, also those of the background: see package
+// onesync.
 //
 // # The index
 //
@@ -108,6 +111,10 @@
 //
 // What recovery cannot see: damage in what the last sync wrote, if nothing
 // was written afterwards, not even an orderly end.
+//
+// A file or record of a newer version is neither damaged nor torn. Open then
+// returns storage.ErrNewerFormat before it changes anything; newer.go has the
+// format numbers.
 //
 // # What a crash leaves, and why it is safe
 //

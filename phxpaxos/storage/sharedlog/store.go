@@ -94,8 +94,9 @@ var _ storage.LogStorage = (*Store)(nil)
 // Open succeeds, Err returns the group's error, and so does every other call
 // for it. Only if no group can be recovered does Open fail with that error.
 // It also fails with storage.ErrInUse if another process, or another Store of
-// this one, has the directory open, and if the directory holds a log of the
-// original's layout.
+// this one, has the directory open, with storage.ErrNewerFormat if a newer
+// version has written a file or record, and if the directory holds a log of
+// the original's layout.
 func Open(dir string, groups int, opts Options) (*Store, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {

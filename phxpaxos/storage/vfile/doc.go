@@ -32,13 +32,16 @@
 // last of all writes the position into vfile/durable. What is behind it can
 // be found again from the value files alone; so the index may lose anything.
 //
+// All syncs of a file share one result, whichever goroutine and handle makes
+// them: see package onesync.
+//
 // # The checksum file
 //
 // N.crc is a row of 32-byte entries sorted by offset, little-endian:
 //
 //	uint32 offset | int32 length word | uint64 instance | uint32 the original's
-//	checksum | uint32 CRC-32C of the record | uint32 N, top bit: intent |
-//	uint32 CRC-32C of the 28 bytes in front
+//	checksum | uint32 CRC-32C of the record | uint32 N, bits 28 … 30: format
+//	less 1, top bit: intent | uint32 CRC-32C of the 28 bytes in front
 //
 // The file is synced only by checkpoints. Four rules make that safe:
 //   - An entry that is torn or missing says nothing: the record gets what the
@@ -55,6 +58,11 @@
 // An intent is the one entry that is synced before its record is written. It
 // is for records with a whole 512-byte sector of zeros in them: if power
 // fails, a sector that did not reach the disk reads as zeros too.
+//
+// # Format numbers
+//
+// A note or a checksum entry of a newer version is storage.ErrNewerFormat; no
+// file of ours is changed then. See newer.go.
 //
 // # Recovery
 //
