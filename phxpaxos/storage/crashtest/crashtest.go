@@ -146,9 +146,15 @@ func powerWent(err error) bool {
 	return err != nil && strings.Contains(err.Error(), memfs.ErrCrashed.Error())
 }
 
+const injected = "injected failure"
+
+// unreported says that Open got the error of a writeback that failed in the
+// life before.
+func unreported(err error) bool { return err != nil && strings.Contains(err.Error(), injected) }
+
 func (h *history) open() bool {
 	s, err := h.again(h.fs, h.groups)
-	if powerWent(err) {
+	if powerWent(err) || unreported(err) {
 		h.note("open was cut off")
 		return false
 	}
@@ -157,7 +163,7 @@ func (h *history) open() bool {
 	}
 	h.s = s
 	for g := range h.groups {
-		if err := s.Err(g); powerWent(err) {
+		if err := s.Err(g); powerWent(err) || unreported(err) {
 			h.note("open was cut off")
 			return false
 		} else if err != nil {
@@ -408,7 +414,7 @@ func (h *history) end(failed bool) {
 
 // inject prepares a failure for the steps that follow.
 func (h *history) inject() {
-	boom := errors.New("injected")
+	boom := errors.New(injected)
 	switch h.r.IntN(6) {
 	case 0, 1:
 		n := 1 + h.r.IntN(60)
@@ -424,6 +430,9 @@ func (h *history) inject() {
 		n := int64(h.r.IntN(3000))
 		h.note("the disk will be full after %d bytes", n)
 		h.fs.SetRoom(n)
+	case 5:
+		n := h.fs.FailWriteback(h.sub.Names[h.r.IntN(len(h.sub.Names))], boom, nil)
+		h.note("writeback failed in %d files", n)
 	}
 }
 
