@@ -106,6 +106,12 @@ var (
 	// ErrLogLayout: the log has another layout than Options.LogLayout. The
 	// error matches ErrStorage as well, and says what to do.
 	ErrLogLayout error = &codeError{-1, "log layout"}
+	// ErrForeignDirectory: the log was recorded for another node, another
+	// cluster, more groups or another layout than this node's, or holds the
+	// directory of a group from elsewhere. Nothing in it was changed. The error
+	// matches ErrStorage as well, names both sides, and says what to do; see
+	// Options.AdoptDirectory for a deliberate move.
+	ErrForeignDirectory error = &codeError{-1, "directory of another node"}
 	// ErrNetwork: the network cannot be started.
 	ErrNetwork error = &codeError{-1, "network"}
 )

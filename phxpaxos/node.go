@@ -35,6 +35,7 @@ type Node struct {
 	start      time.Time
 	observer   *observer
 	store      storage.LogStorage
+	owner      *owner
 	closeStore func() error
 	disk       *disk
 	notifier   *notifier
@@ -57,12 +58,16 @@ type openFunc func(*loop) (machine, error)
 // A group whose log is damaged does not keep the node from starting: calls to
 // that group return an error that matches ErrGroupFailed and the storage's
 // own. (A storage may refuse to open when all of them are.) Every other failure closes everything again and is returned; it
-// matches ErrOptions, ErrStorage or ErrNetwork, or is the group's.
+// matches ErrOptions, ErrStorage (a log of another node ErrForeignDirectory as
+// well) or ErrNetwork, or is the group's.
 func Run(opts Options) (*Node, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
 	opts = opts.withDefaults()
+	if err := opts.fixPaths(); err != nil {
+		return nil, err
+	}
 	return run(&opts, func(l *loop) (machine, error) {
 		g, err := group.Open(groupConfig(&opts, l), env{l}, l.now())
 		if err != nil { // a nil *Group must not become a machine

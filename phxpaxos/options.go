@@ -163,13 +163,31 @@ type Options struct {
 	FirstStart bool
 
 	// LogStoragePath is the directory of the log. It is made if it does not
-	// exist.
+	// exist. A relative path counts from the working directory at the time of
+	// Run, whatever that becomes later. The directory records which node it
+	// belongs to, and another node is refused with ErrForeignDirectory.
 	LogStoragePath string
+	// AdoptDirectory records the log for this node though it was recorded for
+	// another address or in another layout, or holds directories of groups
+	// from elsewhere. It is for a deliberate move, and is safe only if all of
+	// this holds:
+	//
+	//   - No node has ever run at MyNode in this cluster with another log: what
+	//     it promised and accepted there would be forgotten, and acknowledged
+	//     values could be lost.
+	//   - The log is whole and was taken from a node that was not running.
+	//   - No node runs, or will ever run again, from the log at its former
+	//     place or from another copy of it.
+	//
+	// Set it for one start, and again if that start failed. A lowered
+	// GroupCount and another cluster are refused all the same.
+	AdoptDirectory bool
 	// LogLayout says how the log lies in LogStoragePath. By default a log that
 	// is there is opened as what it is, and a new one is a shared log.
 	LogLayout LogLayout
 	// LogStorage takes its place. It must have at least GroupCount groups.
-	// The node does not close it.
+	// The node does not close it. One that is a storage.IdentityKeeper is
+	// checked as LogStoragePath is; without that it belongs to any node.
 	LogStorage storage.LogStorage
 	// NoSync never asks the storage for durability. A crash of the machine
 	// may then take back what was promised: the node may disagree with the
@@ -194,7 +212,8 @@ type Options struct {
 	NoPacketCRC bool
 
 	// GroupCount is the number of groups, 1..100000; 0 means 1. It has to be
-	// equal on all nodes and may not be lowered later.
+	// equal on all nodes and cannot be lowered later: the log records it, and
+	// Run refuses a lower one with ErrForeignDirectory.
 	GroupCount int
 	// StateMachines are registered in every group, GroupStateMachines only in
 	// the group of their key. Ids are unique within a group.

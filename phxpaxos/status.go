@@ -18,7 +18,13 @@ type NodeStatus struct {
 	DiskQueue int           // records that wait for the disk, those of the running write not counted
 	DiskTook  time.Duration // what the last write took with its sync, 0 before the first
 	DiskBusy  time.Duration // for how long the running write has been running, 0 if none is
-	Peers     []PeerStatus  // by node; every member of a group that works, and who else spoke lately
+
+	// Which log the node writes; see docs/identity.md.
+	Directory   uint64   // drawn at random when the log was first recorded
+	Incarnation uint64   // grows with each start from this log, 1 at the first
+	Cluster     [16]byte // all zeros while the log does not know its cluster
+
+	Peers []PeerStatus // by node; every member of a group that works, and who else spoke lately
 }
 
 // PeerStatus is what a node knows of another one.
@@ -53,7 +59,11 @@ type GroupStatus struct {
 // group, also when they hang, and is safe for concurrent use.
 func (n *Node) Status() NodeStatus {
 	now := n.now()
-	s := NodeStatus{Node: n.me, Uptime: now, Groups: len(n.loops)}
+	id := n.owner.get()
+	s := NodeStatus{
+		Node: n.me, Uptime: now, Groups: len(n.loops),
+		Directory: id.Directory, Incarnation: id.Incarnation, Cluster: id.Cluster,
+	}
 	s.DiskQueue, s.DiskTook, s.DiskBusy = n.disk.status(now)
 	seen := map[nodeid.ID]bool{n.me: true}
 	add := func(id nodeid.ID) {

@@ -96,6 +96,22 @@ func (e *WriteError) Unwrap() []error {
 	return out
 }
 
+// IdentityKeeper is implemented by a LogStorage that keeps the identity of its
+// node: which node writes the log, in which cluster, and how often it has
+// started. Without it a node cannot notice that it was given the log of
+// another one, and says so once when it starts. Both methods are called by one
+// goroutine at a time and may block on the disk.
+type IdentityKeeper interface {
+	// Identity returns what SetIdentity stored last, or an error that matches
+	// ErrNotFound.
+	Identity() ([]byte, error)
+
+	// SetIdentity stores at most 4096 bytes in the place of those stored
+	// before. When it returns nil they are durable; after a crash or an error
+	// the old or the new ones are there, whole. Clear does not change them.
+	SetIdentity(b []byte) error
+}
+
 // LogStorage holds the logs of groups 0 … Groups()-1.
 //
 // Write is called by one goroutine at a time; every other method may be

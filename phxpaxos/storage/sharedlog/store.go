@@ -221,6 +221,9 @@ func (s *Store) inRange(group int) error {
 	return nil
 }
 
+// Root implements identity.Rooted.
+func (s *Store) Root() (storage.FS, string) { return s.opts.FS, s.root }
+
 // Groups returns how many groups the store was opened for.
 func (s *Store) Groups() int { return s.count }
 

@@ -65,7 +65,7 @@ func Write(fsys storage.FS, path string, kind string, format uint16, payload []b
 	if err := valid(kind, format, payload); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := replace(fsys, path, encode(kind, format, payload)); err != nil {
+	if err := replace(fsys, path, Encode(kind, format, payload)); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
@@ -115,15 +115,25 @@ func Read(fsys storage.FS, path, kind string, newest uint16) (format uint16, pay
 	if err != nil {
 		return 0, nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	found, format, payload, err := decode(content)
+	if format, payload, err = Decode(content, kind, newest); err != nil {
+		return format, nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return format, payload, nil
+}
+
+// Decode takes the bytes of a file apart, as Read does, for those who keep
+// them elsewhere. The payload is a part of b. Errors match storage.ErrDamaged
+// or storage.ErrNewerFormat.
+func Decode(b []byte, kind string, newest uint16) (format uint16, payload []byte, err error) {
+	found, format, payload, err := decode(b)
 	switch {
 	case err != nil:
-		return 0, nil, fmt.Errorf("read %s: %w", path, err)
+		return 0, nil, err
 	case found != kind:
-		return 0, nil, fmt.Errorf("read %s: it is a file of kind %q, not %q: %w", path, found, kind, storage.ErrDamaged)
+		return 0, nil, fmt.Errorf("it is a file of kind %q, not %q: %w", found, kind, storage.ErrDamaged)
 	case format > newest:
-		return format, nil, fmt.Errorf("read %s: its format number is %d, and this version reads up to %d; install the newer version again: %w",
-			path, format, newest, storage.ErrNewerFormat)
+		return format, nil, fmt.Errorf("its format number is %d, and this version reads up to %d; install the newer version again: %w",
+			format, newest, storage.ErrNewerFormat)
 	}
 	return format, payload, nil
 }
@@ -147,7 +157,9 @@ func readAll(fsys storage.FS, name string) (content []byte, err error) {
 	return content[:n], err
 }
 
-func encode(kind string, format uint16, payload []byte) []byte {
+// Encode returns the bytes that Write writes. The arguments must be such that
+// Write takes them.
+func Encode(kind string, format uint16, payload []byte) []byte {
 	le := binary.LittleEndian
 	b := make([]byte, 0, headBytes+len(kind)+len(payload)+sumBytes)
 	b = append(b, magic...)

@@ -51,7 +51,7 @@ func TestErrorsTellAbsentDamagedAndNewerApart(t *testing.T) {
 }
 
 func TestEveryDamagedBitIsNoticed(t *testing.T) {
-	content := encode("fact", 9, []byte("some payload"))
+	content := Encode("fact", 9, []byte("some payload"))
 	for at := range len(content) * 8 {
 		disk := memfs.New()
 		put(t, disk, content)
@@ -146,8 +146,8 @@ func TestWriteReportsTheDisk(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(encode("fact", 1, nil))
-	f.Add(encode("identity", 65535, bytes.Repeat([]byte("p"), 300)))
+	f.Add(Encode("fact", 1, nil))
+	f.Add(Encode("identity", 65535, bytes.Repeat([]byte("p"), 300)))
 	f.Add([]byte(magic))
 	f.Add([]byte("phxsmall\x01\x00\xff\xff\xff\xff\xff\xff and no checksum"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -158,7 +158,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if again := encode(kind, format, payload); !bytes.Equal(again, b) {
+		if again := Encode(kind, format, payload); !bytes.Equal(again, b) {
 			t.Fatalf("kind %q, format %d, %d bytes encode to other bytes", kind, format, len(payload))
 		}
 	})

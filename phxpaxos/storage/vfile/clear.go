@@ -6,11 +6,13 @@ import (
 	"path"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/identity"
 )
 
 // Clear implements storage.LogStorage as the original's ClearAllLog does
 // (spec/storage-api.md section 2.9): the directory g<i> becomes g<i>.bak,
-// replacing an older one, and a fresh g<i> gets the variables. The fresh one
+// replacing an older one, and a fresh g<i> gets the variables and the stamp of
+// package identity. The fresh one
 // is complete and durable before the old one moves; see lockGroup for what a
 // crash leaves.
 func (s *Store) Clear(group int) error {
@@ -84,7 +86,7 @@ func (g *group) buildFresh(fresh *group) (closer, error) {
 				return errors.Join(err, fresh.shut())
 			}
 		}
-		return errors.Join(fresh.checkpoint(true), fresh.shut(), fsys.SyncDir(fresh.path))
+		return errors.Join(fresh.checkpoint(true), fresh.shut(), identity.CopyStamp(fsys, g.path, fresh.path), fsys.SyncDir(fresh.path))
 	}()
 	if err != nil {
 		lock.Close()

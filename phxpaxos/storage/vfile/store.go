@@ -16,6 +16,7 @@ const groupsMax = 100000
 // Store is a storage.LogStorage in the original's layout. Open makes one.
 type Store struct {
 	opts   Options
+	root   string // the directory, with slashes
 	groups []*group
 
 	life   sync.RWMutex // held for reading by every call, for writing by Close
@@ -55,7 +56,7 @@ func Open(dir string, groups int, opts Options) (*Store, error) {
 	if err := opts.FS.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("vfile: make directory %s: %w", dir, err)
 	}
-	s := &Store{opts: opts, groups: make([]*group, groups)}
+	s := &Store{opts: opts, root: dir, groups: make([]*group, groups)}
 	for i := range s.groups {
 		s.groups[i] = newGroup(i, path.Join(dir, fmt.Sprintf("g%d", i)), &s.opts)
 	}
@@ -138,6 +139,9 @@ func (s *Store) enterGroup(group int) (*group, error) {
 	}
 	return s.groups[group], nil
 }
+
+// Root implements identity.Rooted.
+func (s *Store) Root() (storage.FS, string) { return s.opts.FS, s.root }
 
 // Groups returns how many groups the store was opened for.
 func (s *Store) Groups() int { return len(s.groups) }
