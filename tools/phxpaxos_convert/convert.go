@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/identity"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/layout"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
@@ -35,7 +36,8 @@ type conversion struct {
 	show     *progress.Printer
 	doing    string
 
-	layout    layout.Layout // of to
+	owner     *identity.Identity // of from; nil: it does not say
+	layout    layout.Layout      // of to
 	groups    int
 	instances uint64
 	bytes     int64
@@ -66,7 +68,14 @@ func (c *conversion) run() error {
 	if st, err := os.Stat(parent); err != nil || !st.IsDir() {
 		return fmt.Errorf("%w: %s is no directory in which %s can be made", errUsage, parent, filepath.Base(c.to))
 	}
-	from, err := openSource(c.from, is, 1)
+	if c.owner, err = identity.Load(osfs.FS{}, filepath.ToSlash(c.from)); err != nil {
+		return err
+	}
+	groupsMin := 1
+	if c.owner != nil {
+		groupsMin = c.owner.Groups // groups without records as well
+	}
+	from, err := openSource(c.from, is, groupsMin)
 	if errors.Is(err, logdir.ErrNoGroup) {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
@@ -94,8 +103,22 @@ func (c *conversion) writeAndCompare(from source, work string) error {
 	if err != nil {
 		return fmt.Errorf("reading back: %w", err)
 	}
-	err = c.compare(from, written)
-	return errors.Join(err, written.close())
+	err = errors.Join(c.compare(from, written), written.close())
+	if err != nil || c.owner == nil {
+		return err
+	}
+	return c.writeIdentity(filepath.ToSlash(work))
+}
+
+// writeIdentity makes the new directory that of the same node.
+func (c *conversion) writeIdentity(dir string) error {
+	id := *c.owner
+	id.Layout, id.Groups = c.layout.String(), max(id.Groups, c.groups)
+	if err := identity.Record(osfs.FS{}, dir, id); err != nil {
+		return fmt.Errorf("writing whose log it is: %w", err)
+	}
+	c.owner = &id
+	return nil
 }
 
 // at says that a group is under way, and how many instances are done.

@@ -10,6 +10,11 @@
 // its name; so a directory TO is always complete. A TO.converting that an
 // earlier run left is in the way, and is for you to remove.
 //
+// TO belongs to the node that FROM belongs to: node, cluster, groups, directory
+// id and incarnation are carried over, and the layout is set. A FROM that does
+// not say whose it is gives a TO that does not. An identity that is damaged, or
+// of a newer version, ends the run with exit code 1.
+//
 // The newest record of every instance, the membership, the master and the
 // lowest kept instance are carried over. Older records of an instance are not,
 // nor is a checkpoint that was being received: a node asks for it again.

@@ -68,5 +68,8 @@ func run(ctx context.Context, args []string, out, errOut io.Writer, p *progress.
 	}
 	fmt.Fprintf(out, "%s: %v layout, %d groups, %d instances, %d bytes of records; read back and equal to %s\n",
 		c.to, c.layout, c.groups, c.instances, c.bytes, c.from)
+	if c.owner != nil {
+		fmt.Fprintf(out, "%s: %v\n", c.to, *c.owner)
+	}
 	return 0
 }

@@ -36,12 +36,14 @@
 //	members           cluster id and membership can be read and are what the log says
 //	master            the master can be read and is what the log says
 //	cluster           the groups look like groups of one node
+//	identity          whose log it is can be read, and fits the layout and the number of groups
+//	stamp             the directories of the logs are in their places
 //	format            no file has a format number that this version does not know
 //
 // Of a shared log every byte of every segment is verified, and then the
 // newest record of each instance is looked at. These checks are made of it:
 // format, index, record, crc32c, order, promise, chain, gap, min-chosen,
-// members, master and cluster. A damaged record that a newer one of its instance
+// members, master, cluster, identity and stamp. A damaged record that a newer one of its instance
 // replaced is suspicious: nothing is lost, but the disk is not well.
 //
 // # What it knows
@@ -56,6 +58,10 @@
 // So different ids in two groups are right, and equal ones are suspicious. An
 // id that is not the one in the log was set by hand or comes from another
 // directory.
+//
+// A directory that a node of this library has used says which node that is; see
+// docs/identity.md. One that an original node or an older version wrote does
+// not, which is no finding.
 //
 // The memory it takes does not depend on the length of the log, except for a
 // shared log: 16 bytes for each instance.

@@ -45,6 +45,9 @@ func examine(ctx context.Context, dir string, p *gauge) (*Report, error) {
 		r.Groups = append(r.Groups, g)
 	}
 	r.compareGroups()
+	if err := r.checkOwner(dir); err != nil {
+		return nil, err
+	}
 	r.conclude()
 	return r, nil
 }

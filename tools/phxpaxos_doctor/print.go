@@ -12,6 +12,10 @@ import (
 func printReport(w io.Writer, r *Report) error {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, r.Dir)
+	if o := r.Owner; o != nil {
+		fmt.Fprintf(&b, "node %s, cluster %s, %d groups, %s layout, directory %s, incarnation %d\n",
+			o.Node, o.Cluster, o.Groups, o.Layout, o.Directory, o.Incarnation)
+	}
 	for _, g := range r.Groups {
 		printGroup(&b, g)
 	}

@@ -88,8 +88,9 @@ type GroupReport struct {
 // Report is what was found in a storage directory.
 type Report struct {
 	Dir      string         `json:"dir"`
-	Layout   string         `json:"layout"`  // original or shared
-	Verdict  string         `json:"verdict"` // healthy, suspicious, newer or damaged
+	Layout   string         `json:"layout"`          // original or shared
+	Verdict  string         `json:"verdict"`         // healthy, suspicious, newer or damaged
+	Owner    *OwnerReport   `json:"owner,omitempty"` // nil: the directory does not say
 	Groups   []*GroupReport `json:"groups"`
 	Findings []Finding      `json:"findings"` // of several groups
 

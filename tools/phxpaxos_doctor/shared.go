@@ -51,6 +51,9 @@ func examineShared(ctx context.Context, dir string, p *gauge) (*Report, error) {
 	}
 	r.weigh(s, said)
 	r.compareGroups()
+	if err := r.checkOwner(dir); err != nil {
+		return nil, err
+	}
 	r.conclude()
 	return r, nil
 }

@@ -87,7 +87,7 @@ func TestCheck(t *testing.T) {
 
 func TestCheckStamps(t *testing.T) {
 	places := Places("original", 3)
-	want := stamps("original", 3, 77)
+	want := Stamps("original", 3, 77)
 	at := func(directory uint64, place uint32) *Stamp { return &Stamp{directory, place} }
 	for _, test := range []struct {
 		name            string

@@ -74,7 +74,7 @@ const stampsAtOnce = 16
 // SaveStamps writes the stamps of some places, given by their index, whose
 // directories must exist. When it returns nil they are durable.
 func SaveStamps(fsys storage.FS, dir string, id Identity, write []int) error {
-	places, want := Places(id.Layout, id.Groups), stamps(id.Layout, id.Groups, id.Directory)
+	places, want := Places(id.Layout, id.Groups), Stamps(id.Layout, id.Groups, id.Directory)
 	errs := make([]error, min(stampsAtOnce, len(write)))
 	var all sync.WaitGroup
 	for worker := range errs {
@@ -101,6 +101,24 @@ func CopyStamp(fsys storage.FS, from, to string) error {
 		return err
 	}
 	return smallfile.Write(fsys, path.Join(to, StampName), stampKind, found, payload)
+}
+
+// Record writes the identity of a directory and all its stamps, for tools that
+// make a directory. When it returns nil everything is durable.
+func Record(fsys storage.FS, dir string, id Identity) error {
+	if err := Save(fsys, dir, id); err != nil {
+		return err
+	}
+	return SaveStamps(fsys, dir, id, every(Places(id.Layout, id.Groups)))
+}
+
+// every is all the indexes of a list.
+func every[T any](list []T) []int {
+	all := make([]int, len(list))
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 // Rooted is implemented by a log storage that lies in one directory of a file
@@ -141,7 +159,7 @@ func Examine(fsys storage.FS, dir string, hasLog bool, want Identity, override b
 		return Examined{}, err
 	}
 	e.read = true
-	e.Next.Directory, e.Stamps, err = CheckStamps(places, read, stamps(want.Layout, want.Groups, e.Next.Directory), found != nil, override)
+	e.Next.Directory, e.Stamps, err = CheckStamps(places, read, Stamps(want.Layout, want.Groups, e.Next.Directory), found != nil, override)
 	if err != nil {
 		return Examined{}, fmt.Errorf("%s: %w", dir, err)
 	}
@@ -165,13 +183,10 @@ func (e *Examined) Complete(fsys storage.FS, dir string, override bool) error {
 
 // again returns the places whose stamps are still to be written.
 func (e *Examined) again(fsys storage.FS, dir string, override bool) (write []int, err error) {
-	places, want := Places(e.Next.Layout, e.Next.Groups), stamps(e.Next.Layout, e.Next.Groups, e.Next.Directory)
+	places, want := Places(e.Next.Layout, e.Next.Groups), Stamps(e.Next.Layout, e.Next.Groups, e.Next.Directory)
 	look := e.Stamps
 	if !e.read {
-		look = make([]int, len(places))
-		for i := range look {
-			look[i] = i
-		}
+		look = every(places)
 	}
 	if len(look) == 0 {
 		return nil, nil

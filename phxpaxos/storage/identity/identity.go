@@ -162,8 +162,8 @@ func Places(layout string, groups int) []string {
 	return nil
 }
 
-// stamps are what the places of a layout should hold.
-func stamps(layout string, groups int, directory uint64) []Stamp {
+// Stamps are what the places of a layout should hold.
+func Stamps(layout string, groups int, directory uint64) []Stamp {
 	if layout == "shared" {
 		return []Stamp{{directory, SharedPlace}}
 	}
