@@ -64,6 +64,20 @@ func TestKilledProcess(t *testing.T) {
 	d.lines.shows(t, "state machine failed, it is started again", "signal: killed", "state machine runs again")
 }
 
+// A process that is started again is started where the first one was.
+func TestKilledProcessAfterChdir(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("work", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d := newDriver(t, "ledger", statemachine.Options{Dir: "work"})
+	d.decide("0", "x")
+	t.Chdir(t.TempDir())
+	d.kill()
+	d.decide("1", "y")
+	d.equal()
+}
+
 func TestHangingProcess(t *testing.T) {
 	d := newDriver(t, "ledger", statemachine.Options{CallTimeout: 300 * time.Millisecond})
 	d.decide("a")

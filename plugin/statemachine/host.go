@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -44,6 +45,14 @@ func start(path string, opts Options) (*host, error) {
 	if path, err = exec.LookPath(path); err != nil {
 		return nil, fmt.Errorf("statemachine: %w; give the path of a program that calls statemachine.Serve", err)
 	}
+	// Later processes are started where the first one was, also if this process
+	// has changed its working directory.
+	path, pathErr := filepath.Abs(path)
+	dir, dirErr := filepath.Abs(opts.Dir)
+	if err := errors.Join(pathErr, dirErr); err != nil {
+		return nil, fmt.Errorf("statemachine: the working directory is unknown: %w; give absolute paths", err)
+	}
+	opts.Dir = dir
 	h := &host{path: path, done: make(chan struct{}), changed: make(chan struct{}),
 		groups: map[int]*group{}, wakes: map[int]func(){}}
 	opts.Logger = opts.Logger.With("statemachine", path)

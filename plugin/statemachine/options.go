@@ -11,7 +11,7 @@ import (
 type Options struct {
 	Args []string // arguments of the program
 	Env  []string // "NAME=value", on top of the environment of this process
-	Dir  string   // its working directory; "" is that of this process
+	Dir  string   // its working directory; "" is what that of this process is when the first one is started
 
 	// Logger takes what the process logs and what happens to it. nil: nothing
 	// is logged.

@@ -285,6 +285,22 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// A relative path means what it meant when the file was opened.
+func TestFileOutlivesChdir(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("book", []byte("1 a.example:1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	book, err := addrbook.Open("book", addrbook.FileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if err := book.Reload(); err != nil {
+		t.Error(err)
+	}
+}
+
 // The suite runs over a book whose ids are no addresses.
 func TestConformance(t *testing.T) {
 	// The suite picks ids that are addresses; the nodes live at other ports.

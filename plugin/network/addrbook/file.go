@@ -62,6 +62,9 @@ func Open(path string, o FileOptions) (*File, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if err := filewatch.Whole(&path); err != nil {
+		return nil, fmt.Errorf("address book %s: the working directory is unknown: %w; name an absolute path", path, err)
+	}
 	f := &File{path: path, files: filewatch.New(o.CheckInterval, path), log: o.Logger}
 	return f, f.Reload()
 }

@@ -71,6 +71,29 @@ func open(t testing.TB, c certs.Config) *certs.Guard {
 	return g
 }
 
+// Relative paths mean what they meant when the files were read first.
+func TestFilesOutliveChdir(t *testing.T) {
+	base := t.TempDir()
+	authority, err := certtest.New(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config(t, authority, certtest.Leaf{Names: []string{"node1.example"}})
+	t.Chdir(base)
+	for _, name := range []*string{&c.CertFile, &c.KeyFile, &c.CAFile} {
+		relative, err := filepath.Rel(base, *name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*name = relative
+	}
+	g := open(t, c)
+	t.Chdir(t.TempDir())
+	if err := g.Reload(); err != nil {
+		t.Error(err)
+	}
+}
+
 // link is a connection within this machine. (One of net.Pipe would not do: both
 // ends of a handshake that fails write and do not read.)
 func link(t testing.TB) (server, client net.Conn) {

@@ -42,6 +42,9 @@ func New(cfg Config) (*Guard, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if err := filewatch.Whole(&cfg.CertFile, &cfg.KeyFile, &cfg.CAFile); err != nil {
+		return nil, fmt.Errorf("%w: the working directory is unknown: %w; name absolute paths", ErrConfig, err)
+	}
 	g := &Guard{cfg: cfg.withDefaults()}
 	g.files = filewatch.New(g.cfg.CheckInterval, cfg.CertFile, cfg.KeyFile, cfg.CAFile)
 	g.state.Store(&state{policy: newPolicy(cfg.Allow, cfg.Nodes)})

@@ -3,6 +3,7 @@ package filewatch
 import (
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,22 @@ type Files struct {
 // as secrets of a container are, is a change.
 func New(interval time.Duration, paths ...string) *Files {
 	return &Files{paths: paths, interval: interval, epoch: time.Now(), seen: make([]fs.FileInfo, len(paths))}
+}
+
+// Whole makes paths independent of the working directory, which may change
+// before a file is read again. Empty paths stay empty.
+func Whole(paths ...*string) error {
+	for _, p := range paths {
+		if *p == "" {
+			continue
+		}
+		whole, err := filepath.Abs(*p)
+		if err != nil {
+			return err
+		}
+		*p = whole
+	}
+	return nil
 }
 
 // Due reports whether it is time to look again, to one caller in an interval.
