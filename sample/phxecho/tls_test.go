@@ -86,5 +86,5 @@ func TestTLSFlags(t *testing.T) {
 	if !strings.Contains(p.Stderr(), "-tls-allow is missing") {
 		t.Errorf("stderr %q", p.Stderr())
 	}
-	refused(t, c.dir, "run paxos fail, ret -1\n", "CAFile: open c: no such file", "-tls-cert", "a", "-tls-key", "b", "-tls-ca", "c", "-tls-allow", "*", me, me)
+	refused(t, c.dir, "run paxos fail, ret -1\n", "c: no such file", "-tls-cert", "a", "-tls-key", "b", "-tls-ca", "c", "-tls-allow", "*", me, me)
 }
