@@ -83,23 +83,36 @@ func (s State) newer(own State) bool {
 	return !own.known() || s.Version > own.Version
 }
 
-// NoChange reports whether there was none before instance: every one of others
-// was there or further when it stated that it knows of none.
-func (c *Claims) NoChange(others []nodeid.ID, instance uint64, now time.Duration) bool {
+// NoChange reports whether there was none before instance that any node still
+// knows of: every one of others was there or further when it stated that it
+// knows of none, and no other cluster than own.
+func (c *Claims) NoChange(own State, others []nodeid.ID, instance uint64, now time.Duration) bool {
 	for _, id := range others {
-		if n, ok := c.lately(id, now); !ok || n.State.known() || n.instance < instance {
+		if n, ok := c.lately(id, now); !ok || n.State.known() || n.State.Cluster != own.Cluster || n.instance < instance {
 			return false
 		}
 	}
 	return true
 }
 
+// Newer reports whether one of others has stated lately that it knows a state
+// that this node, which knows own, has to learn first.
+func (c *Claims) Newer(own State, others []nodeid.ID, now time.Duration) bool {
+	for _, id := range others {
+		if n, ok := c.lately(id, now); ok && n.State.known() && (!own.known() || n.State.Version > own.Version) {
+			return true
+		}
+	}
+	return false
+}
+
 // Missing reports whether one of others has stated lately that it does not
-// know the state in force, own, though it is further in the log.
+// know the state in force, own, or knows another one, though it is further in
+// the log.
 func (c *Claims) Missing(own State, others []nodeid.ID, now time.Duration) bool {
 	for _, id := range others {
 		n, ok := c.lately(id, now)
-		if ok && n.Supports >= own.Level && n.instance > own.Version && (!n.State.known() || n.State.Version < own.Version) {
+		if ok && n.Supports >= own.Level && n.instance > own.Version && n.State != own {
 			return true
 		}
 	}

@@ -13,6 +13,13 @@ var (
 	two = nodeid.Cluster{2}
 )
 
+// unsure is what a node knows after it got a checkpoint from an older version.
+func unsure() State {
+	t := NewTracker(Initial())
+	t.Jump(7, nil)
+	return t.State()
+}
+
 func TestApply(t *testing.T) {
 	known := State{Level: 1, Limit: NoLimit, Cluster: one, Version: 5}
 	for _, v := range []struct {
@@ -30,8 +37,8 @@ func TestApply(t *testing.T) {
 		{"another cluster", known, Change{1, NoLimit, two, 5}, 9, known, false},
 		{"no cluster", Initial(), Change{1, NoLimit, nodeid.Cluster{}, NoVersion}, 5, Initial(), false},
 		{"again after a restart", known, Change{1, NoLimit, one, NoVersion}, 5, known, true},
-		{"first, to a node that may have missed one", Initial().Unsure(), Change{1, NoLimit, two, NoVersion}, 9, Initial().Unsure(), false},
-		{"later one, to a node that may have missed one", Initial().Unsure(), Change{1, NoLimit, one, 5}, 9, State{1, NoLimit, one, 9}, true},
+		{"first, to a node that may have missed one", unsure(), Change{1, NoLimit, two, NoVersion}, 9, unsure(), false},
+		{"later one, to a node that may have missed one", unsure(), Change{1, NoLimit, one, 5}, 9, State{1, NoLimit, one, 9}, true},
 		{"to a node that missed one of which it knows the predecessor", known, Change{0, 0, one, 7}, 9, known, false},
 	} {
 		got, ok := v.s.Apply(v.c, v.at)
@@ -55,7 +62,7 @@ func TestRaise(t *testing.T) {
 		{"others are newer", Initial(), []Level{Newest + 1, Newest + 7}, Newest, true},
 		{"nothing to gain", State{Level: Newest, Limit: NoLimit, Cluster: one, Version: 3}, []Level{Newest}, 0, false},
 		{"an operator said no", State{Limit: Base, Cluster: one, Version: 3}, []Level{Newest}, 0, false},
-		{"not sure", Initial().Unsure(), []Level{Newest}, 0, false},
+		{"not sure", unsure(), []Level{Newest}, 0, false},
 	} {
 		c, ok := v.s.Raise(v.announced, two)
 		if ok != v.ok || c.Level != v.want {
@@ -96,7 +103,7 @@ func TestRestrictAndRaiseAgain(t *testing.T) {
 	if want := (State{Newest, NoLimit, one, 10}); s != want {
 		t.Errorf("%+v, want %+v: the cluster keeps its identity", s, want)
 	}
-	if _, ok := Initial().Unsure().Restrict(Base, two); ok {
+	if _, ok := unsure().Restrict(Base, two); ok {
 		t.Error("a node that does not know the state restricts it")
 	}
 }
@@ -126,7 +133,7 @@ func TestClaims(t *testing.T) {
 		{"newer than the own", note(b, b), a, 2, b, true},
 		{"older than the own", note(a, a), b, 2, State{}, false},
 		{"another cluster than the own", note(foreign, foreign), a, 2, State{}, false},
-		{"nothing stated", note(Initial(), Initial()), Initial().Unsure(), 2, State{}, false},
+		{"nothing stated", note(Initial(), Initial()), unsure(), 2, State{}, false},
 		{"one is never enough by itself", note(), Initial(), 0, State{}, false},
 	} {
 		got, ok := v.c.Agreed(v.own, nodes, v.enough, time.Second)
@@ -137,14 +144,51 @@ func TestClaims(t *testing.T) {
 			t.Errorf("%s: counts for ever", v.name)
 		}
 	}
-	if c := note(Initial(), Initial().Unsure()); !c.NoChange(nodes[:2], 20, 0) || c.NoChange(nodes[:2], 21, 0) || c.NoChange(nodes[:3], 0, 0) {
+	if c := note(Initial(), unsure()); !c.NoChange(Initial(), nodes[:2], 20, 0) || c.NoChange(Initial(), nodes[:2], 21, 0) || c.NoChange(Initial(), nodes[:3], 0, 0) {
 		t.Error("NoChange takes the word of every other member that was there, and no less")
 	}
-	if note(a, Initial()).NoChange(nodes[:2], 0, 0) {
+	if note(a, Initial()).NoChange(Initial(), nodes[:2], 0, 0) {
 		t.Error("NoChange though one knows of a change")
 	}
-	if c := note(a, Initial().Unsure()); !c.Missing(a, nodes[:2], 0) || c.Missing(a, nodes[:1], 0) {
+	joined := Initial()
+	joined.Cluster = one
+	if note(joined, Initial()).NoChange(Initial(), nodes[:2], 0, 0) || note(Initial()).NoChange(joined, nodes[:1], 0, 0) || !note(joined).NoChange(joined, nodes[:1], 0, 0) {
+		t.Error("NoChange holds only among nodes that state the same cluster")
+	}
+	if c := note(a, unsure()); !c.Missing(a, nodes[:2], 0) || c.Missing(a, nodes[:1], 0) {
 		t.Error("Missing finds the member that does not know the state")
+	}
+}
+
+// A node that jumps takes the state that comes along, unless its own is newer
+// or of another cluster.
+func TestJump(t *testing.T) {
+	a := State{Level: 1, Limit: NoLimit, Cluster: one, Version: 5}
+	b := State{Level: 0, Limit: 0, Cluster: one, Version: 8}
+	foreign := State{Level: 1, Limit: NoLimit, Cluster: two, Version: 9}
+	none := Initial()
+	joined := Initial()
+	joined.Cluster = one
+	for _, v := range []struct {
+		name string
+		own  State
+		came *State
+		want State
+	}{
+		{"from an older version", Initial(), nil, unsure()},
+		{"from an older version, own is known", a, nil, a},
+		{"a state", Initial(), &a, a},
+		{"a newer one", a, &b, b},
+		{"an older one", b, &a, b},
+		{"no change so far", Initial(), &none, Initial()},
+		{"no change so far, own is known", a, &none, a},
+		{"of another cluster", a, &foreign, a},
+		{"of the cluster that the node joined", joined, &a, a},
+	} {
+		tr := NewTracker(v.own)
+		if tr.Jump(7, v.came); tr.State() != v.want {
+			t.Errorf("%s: %+v, want %+v", v.name, tr.State(), v.want)
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ const (
 	// NoVersion: no change has been executed up to here.
 	NoVersion = ^uint64(0)
 	// UnknownVersion: a change may lie in a part of the log that this node did
-	// not execute, or executed with an older version.
+	// not execute.
 	UnknownVersion = NoVersion - 1
 )
 
@@ -48,15 +48,6 @@ type State struct {
 
 // known reports whether a change has set s.
 func (s State) known() bool { return s.Version < UnknownVersion }
-
-// Unsure returns the state of a node that did not execute a part of the log:
-// s if a change has set it, since a later one will say that it follows another.
-func (s State) Unsure() State {
-	if !s.known() {
-		s.Version = UnknownVersion
-	}
-	return s
-}
 
 // Initial is the state of a cluster that has not agreed on anything.
 func Initial() State { return State{Limit: NoLimit, Version: NoVersion} }
@@ -83,13 +74,14 @@ type Change struct {
 // false if c has no effect: it follows another change than s, or states
 // another cluster, or none.
 //
-// A node that does not know whether there was a change takes one that follows
-// another one, since there was. One that follows none may be the second of two
-// that two nodes proposed at once, which has no effect elsewhere.
+// A node that knows of no change takes one that follows another one, since it
+// has missed that. One that follows none may be the second of two that two nodes
+// proposed at once, which has no effect elsewhere: a node that is not certain
+// that there was no change does not take it.
 func (s State) Apply(c Change, instance uint64) (after State, ok bool) {
 	follows := c.Follows == s.Version
-	if s.Version == UnknownVersion {
-		follows = c.Follows < UnknownVersion
+	if !s.known() {
+		follows = c.Follows < UnknownVersion || s.Version == NoVersion && c.Follows == NoVersion
 	}
 	switch {
 	case s.known() && s.Version == instance:

@@ -32,13 +32,13 @@ type features struct {
 	pending bool            // a change of this node is under way
 }
 
-// init takes the stored state. logged says that this node has a log.
-func (f *features) init(g *Group, logged bool) {
+// init takes the stored state.
+func (f *features) init(g *Group) {
 	stored := g.cfg.Features
 	if stored == (feature.State{}) {
 		stored = feature.Initial()
 	}
-	f.tracker = feature.NewTracker(stored, logged, g.core.Instance())
+	f.tracker = feature.NewTracker(stored)
 	f.state = f.tracker.State()
 }
 
@@ -131,18 +131,32 @@ func (f *features) adopt(g *Group, c nodeid.Cluster) {
 	}
 }
 
-// jumped: this node goes on at the current instance without the log before.
-func (f *features) jumped(g *Group) error {
+// jumped: this node goes on at the current instance with a checkpoint, whose
+// teacher made an announcement, unless it is of an older version.
+func (f *features) jumped(g *Group, announcement []byte) error {
 	if !f.follows(g) {
 		return nil
 	}
-	f.tracker.Jump(g.core.Instance())
+	var came *feature.State
+	if a, err := feature.DecodeAnnouncement(announcement); err == nil {
+		came = &a.State
+	}
+	f.tracker.Jump(g.core.Instance(), came)
 	return f.learned(g)
 }
 
 // announcement is what this node's heartbeats say.
 func (f *features) announcement() []byte {
 	return feature.AppendAnnouncement(nil, feature.Announcement{Supports: feature.Newest, State: f.state})
+}
+
+// offer is what an offer of the node's first group says; nothing in a packet
+// that is to be the original's byte for byte.
+func (f *features) offer(g *Group) []byte {
+	if !f.follows(g) || !g.cfg.PacketCRC {
+		return nil
+	}
+	return f.announcement()
 }
 
 // heard takes the announcement in a member's heartbeat; a heartbeat of an
@@ -194,6 +208,9 @@ func (f *features) due(g *Group, others []nodeid.ID) (c feature.Change, wait int
 		return c, 0, false
 	}
 	s := f.tracker.State()
+	if f.claims.Newer(s, others, g.now) {
+		return c, 0, false // what they know is learned first
+	}
 	if c, ok = s.Raise(f.claims.Announced(others, g.now), g.identityFor(s)); ok {
 		return c, 0, true
 	}

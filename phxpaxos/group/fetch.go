@@ -83,12 +83,13 @@ type told struct {
 	any            bool
 	now            uint64
 	system, master []byte
+	features       []byte
 }
 
 // hear keeps the newest that was told.
 func (f *fetcher) hear(g *Group, m *paxos.Message) {
 	if f.wanted && f.instance == g.core.Instance() && m.HasVariables && (!f.told.any || m.Now >= f.told.now) {
-		f.told = told{true, m.Now, m.SystemVariables, m.MasterVariables}
+		f.told = told{true, m.Now, m.SystemVariables, m.MasterVariables, m.Features}
 	}
 }
 

@@ -45,7 +45,7 @@ func (g *Group) install(parts []Part, t *told) (installed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := g.master.update(g, t.master, t.now); err != nil {
+	if err := g.master.update(g, t.master); err != nil {
 		g.stop(err)
 		return false, err
 	}
@@ -57,7 +57,7 @@ func (g *Group) install(parts []Part, t *told) (installed bool, err error) {
 	if reached, err := g.reaches(nil); err != nil || reached < next {
 		return false, fmt.Errorf("%w: the state machines are at instance %d now, the checkpoint was of %d (%w)", errCheckpoint, reached-1, next-1, err)
 	}
-	g.skipTo(next, jump)
+	g.skipTo(next, jump, t.features)
 	return true, nil
 }
 
@@ -113,7 +113,7 @@ func (g *Group) loadPart(p *Part) error {
 }
 
 // skipTo goes on behind a checkpoint.
-func (g *Group) skipTo(next uint64, jump *wire.SystemVariables) {
+func (g *Group) skipTo(next uint64, jump *wire.SystemVariables, announcement []byte) {
 	g.queue.overtaken(g)
 	g.master.loggedKnown = false // elections are jumped over
 	if jump != nil {
@@ -124,7 +124,7 @@ func (g *Group) skipTo(next uint64, jump *wire.SystemVariables) {
 		return
 	}
 	g.clean.after = g.core.Skip(next)
-	if err := g.features.jumped(g); err != nil {
+	if err := g.features.jumped(g, announcement); err != nil {
 		g.stop(err)
 		return
 	}

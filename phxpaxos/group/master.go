@@ -23,9 +23,9 @@ type master struct {
 	loggedKnown bool
 }
 
-// toldLeaseMax bounds a lease that a teacher told of, unless this node's own is
-// longer. The log may say more.
-const toldLeaseMax = time.Minute
+// offeredLeaseMax bounds the lease that an offer states, unless this node's own
+// is longer.
+const offeredLeaseMax = time.Minute
 
 // operatorComplete is the only operation there is.
 const operatorComplete = 1
@@ -92,20 +92,30 @@ func (m *master) told(instance uint64, op *wire.MasterOperator) error {
 	return nil
 }
 
-// update takes the variables of a teacher at instance now, if they are newer
-// than the own ones. What a teacher says is less than what the log says: the
-// master has to be a member, its election has to be executed there, and the
-// lease is bounded.
-func (m *master) update(g *Group, data []byte, now uint64) error {
+// offered takes what an offer of a teacher at instance now says of the master.
+// The log says it as well, a little later, so what is not plausible is left to
+// the log: a master that is no member, an election that the teacher has not
+// executed, a lease that is too long. It is left whole, since a shortened lease
+// would let this node bid while the true one runs.
+func (m *master) offered(g *Group, data []byte, now uint64) error {
 	var v wire.MasterVariables
 	if len(data) == 0 || wire.DecodeMasterVariables(data, &v) != nil || v.Version == wire.NoVersion {
 		return nil
 	}
-	if v.Version >= now || v.Master != nodeid.None && !g.system.knows(v.Master) {
+	lease := time.Duration(v.LeaseMillis) * time.Millisecond
+	if v.Version >= now || v.Master != nodeid.None && !g.system.knows(v.Master) || lease > max(g.election.lease, offeredLeaseMax) {
 		g.observe(event.Event{Kind: event.MessageAbsurd, Peer: v.Master, Instance: v.Version, Number: uint64(paxos.Offer)})
 		return nil
 	}
-	v.LeaseMillis = min(v.LeaseMillis, uint32(max(g.election.lease, toldLeaseMax)/time.Millisecond))
+	return m.update(g, data)
+}
+
+// update takes a teacher's variables if they are newer than the own ones.
+func (m *master) update(g *Group, data []byte) error {
+	var v wire.MasterVariables
+	if len(data) == 0 || wire.DecodeMasterVariables(data, &v) != nil || v.Version == wire.NoVersion {
+		return nil
+	}
 	if m.v.Version != wire.NoVersion && v.Version <= m.v.Version {
 		return nil
 	}

@@ -153,7 +153,7 @@ func (g *Group) offered(m *paxos.Message) {
 			}
 			return
 		}
-		if err := g.master.update(g, m.MasterVariables, m.Now); err != nil {
+		if err := g.master.offered(g, m.MasterVariables, m.Now); err != nil {
 			g.stop(err)
 			return
 		}

@@ -75,7 +75,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 	if err := g.newcomer.init(g, logged); err != nil {
 		return nil, err
 	}
-	g.features.init(g, logged)
+	g.features.init(g)
 	if err := g.features.usable(g); err != nil {
 		return nil, fmt.Errorf("group %d: %w", g.cfg.Index, err)
 	}

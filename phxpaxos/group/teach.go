@@ -124,6 +124,7 @@ func (t *teacher) sendOffer(g *Group, node nodeid.ID, instance uint64) {
 	m := paxos.Message{Kind: paxos.Offer, To: node, Instance: instance, Now: g.core.Instance(), MinChosen: g.minChosen}
 	if g.core.Instance()-instance > variablesGap || instance < g.minChosen {
 		m.HasVariables, m.SystemVariables, m.MasterVariables = true, g.system.snapshot(), g.master.snapshot()
+		m.Features = g.features.offer(g)
 	}
 	g.observe(event.Event{Kind: event.LearnOffer, Peer: node, Instance: instance})
 	g.send(&m)

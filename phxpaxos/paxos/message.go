@@ -80,7 +80,7 @@ type Message struct {
 	NeedAck      bool      // LearnValue: acknowledge it
 	Followed     nodeid.ID // AskForLearn of a follower: whom it follows
 
-	Features []byte // Digest: which features the sender supports and knows, see package feature
+	Features []byte // Digest, Offer: which features the sender supports and knows, see package feature
 
 	HasVariables    bool   // Offer: the two below are stated, possibly empty
 	SystemVariables []byte // Offer: membership and cluster id

@@ -48,10 +48,7 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 		dst = appendUint(dst, varint10, m.Now)
 	case paxos.Digest:
 		dst = appendBytes(dst, bytes6, m.Value)
-		if len(m.Features) > 0 {
-			dst = protowire.AppendVarint(dst, bytes101)
-			dst = protowire.AppendBytes(dst, m.Features)
-		}
+		dst = appendFeatures(dst, m)
 	case paxos.AcceptEarly:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 		dst = appendUint(dst, varint10, m.Early)
@@ -65,6 +62,7 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 			dst = appendBytes(dst, bytes14, m.SystemVariables)
 			dst = appendBytes(dst, bytes15, m.MasterVariables)
 		}
+		dst = appendFeatures(dst, m)
 	}
 	return dst
 }
@@ -91,6 +89,15 @@ func appendBack(dst []byte, m *paxos.Message) []byte {
 		return appendUint(dst, varint10, m.Early)
 	}
 	return appendUint(dst, varint12, uint64(m.LastChecksum))
+}
+
+// appendFeatures appends our field 101, which original nodes and older versions
+// skip, if there is something to say.
+func appendFeatures(dst []byte, m *paxos.Message) []byte {
+	if len(m.Features) == 0 {
+		return dst
+	}
+	return protowire.AppendBytes(protowire.AppendVarint(dst, bytes101), m.Features)
 }
 
 // appendPrepareReply appends what a PrepareReply has beyond kind, instance and
@@ -240,5 +247,6 @@ func (w *paxosMsg) fill(m *paxos.Message) {
 		m.Now, m.MinChosen = w.now, w.minChosen
 		m.HasVariables = w.hasVariables
 		m.SystemVariables, m.MasterVariables = w.system, w.master
+		m.Features = w.features
 	}
 }
