@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/hostlimit"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/filewatch"
 )
@@ -21,7 +22,7 @@ import (
 type Guard struct {
 	cfg      Config
 	files    *filewatch.Files
-	refusals refusals
+	refusals hostlimit.Limiter
 	observer atomic.Pointer[event.Observer] // of refusals, nil for none
 
 	changing   sync.Mutex // of those who replace state
@@ -63,6 +64,13 @@ func (g *Guard) ReportTo(o event.Observer) {
 	if o != nil {
 		g.observer.CompareAndSwap(nil, &o)
 	}
+}
+
+// Identifies reports whether an id is tied to a name, so that Session.Admit
+// refuses its packets from every other one.
+func (g *Guard) Identifies(id nodeid.ID) bool {
+	_, tied := g.state.Load().policy.nodes[id]
+	return tied
 }
 
 // Reload reads the files now, whether they have changed or not. If they cannot

@@ -1,0 +1,62 @@
+// Package hostlimit bounds the log lines that strangers can cause: one line a
+// minute for each host. It serves the networks of this module and may change.
+package hostlimit
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// every is how often one host gets a line.
+	every = time.Minute
+	// hostsMax bounds the hosts that are told apart; the lines of all others
+	// are limited together. Some hundred KiB of memory.
+	hostsMax = 4096
+)
+
+// Limiter remembers which hosts got a line lately. The zero value is ready. It
+// is safe for concurrent use.
+type Limiter struct {
+	mu     sync.Mutex
+	hosts  map[string]*host
+	others host
+}
+
+type host struct {
+	next       time.Time // no line before this
+	suppressed int
+}
+
+// Allow reports whether a host may get a line, and how many it did not get
+// since its last one.
+func (l *Limiter) Allow(name string, now time.Time) (suppressed int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one := l.hosts[name]
+	if one == nil && len(l.hosts) >= hostsMax {
+		for h, old := range l.hosts {
+			if !now.Before(old.next) {
+				delete(l.hosts, h)
+			}
+		}
+	}
+	switch {
+	case one != nil:
+	case len(l.hosts) >= hostsMax:
+		one = &l.others
+	default:
+		if l.hosts == nil {
+			l.hosts = make(map[string]*host)
+		}
+		one = new(host)
+		l.hosts[name] = one
+	}
+	if now.Before(one.next) {
+		one.suppressed++
+		return 0, false
+	}
+	suppressed, one.suppressed = one.suppressed, 0
+	one.next = now.Add(every)
+	return suppressed, true
+}
