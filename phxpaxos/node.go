@@ -111,14 +111,20 @@ func (n *Node) openNetwork(opts *Options) error {
 		if reports, ok := opts.Network.(network.Observed); ok {
 			reports.ReportTo(n.observer)
 		}
+		if identifies, ok := opts.Network.(network.Identifier); ok {
+			identifies.IdentifyBy(wire.Sender)
+		}
 		return nil
 	}
 	tcp, err := network.NewTCP(network.Config{
-		Me: opts.MyNode, LargeValues: opts.LargeValueMode, UDPMaxSize: opts.UDPMaxSize, Observer: n.observer,
+		Me: opts.MyNode, LargeValues: opts.LargeValueMode, UDPMaxSize: opts.UDPMaxSize,
+		Secret: opts.ClusterSecret, SourceCheck: opts.SourceCheck,
+		Observer: n.observer, Logger: opts.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNetwork, err)
 	}
+	tcp.IdentifyBy(wire.Sender)
 	n.network = tcp
 	return nil
 }

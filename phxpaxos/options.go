@@ -206,6 +206,16 @@ type Options struct {
 	// network, 0..65507; 0, the default, means TCP only. The original's
 	// default is 4096.
 	UDPMaxSize int
+	// ClusterSecret is what all nodes share to authenticate their packets on
+	// the default network, see network.Secret for how it is introduced and
+	// replaced. In SecretRequire no original node can be part of the cluster.
+	// UDPMaxSize must be 0 with it. For another Network it goes into
+	// network.Config.Secret.
+	ClusterSecret network.Secret
+	// SourceCheck says what the default network does with packets that come
+	// from another IP address than their sender's id has. By default they are
+	// counted. For another Network it goes into network.Config.SourceCheck.
+	SourceCheck network.SourceCheck
 	// NoPacketCRC leaves out this library's CRC-32C over whole packets.
 	// Packets are then equal to the original's byte for byte, whose own
 	// checksum misses most flipped bits.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
@@ -51,6 +52,14 @@ func TestOptionsValidate(t *testing.T) {
 		{"udp most", func(o *Options) { o.UDPMaxSize = 65507 }, nil},
 		{"udp too large", func(o *Options) { o.UDPMaxSize = 65508 }, []string{"UDPMaxSize", "65508", "0..65507"}},
 		{"udp negative", func(o *Options) { o.UDPMaxSize = -1 }, []string{"UDPMaxSize"}},
+		{"secret", func(o *Options) { o.ClusterSecret = someSecret(network.SecretRequire) }, nil},
+		{"secret short", func(o *Options) { o.ClusterSecret.Key = []byte("short") }, []string{"ClusterSecret", "Key", "5 bytes", "16"}},
+		{"secret without mode", func(o *Options) { o.ClusterSecret = someSecret(network.SecretUnset) }, []string{"ClusterSecret", "Mode", "unset"}},
+		{"secret and udp", func(o *Options) { o.ClusterSecret, o.UDPMaxSize = someSecret(network.SecretSend), 1 }, []string{"UDPMaxSize", "1", "ClusterSecret"}},
+		{"secret and network", func(o *Options) { o.ClusterSecret, o.Network = someSecret(network.SecretSend), &hubNet{} }, []string{"ClusterSecret", "Network"}},
+		{"sources", func(o *Options) { o.SourceCheck = network.SourceRefuse }, nil},
+		{"sources unknown", func(o *Options) { o.SourceCheck = 3 }, []string{"SourceCheck", "SourceCheck(3)"}},
+		{"sources and network", func(o *Options) { o.SourceCheck, o.Network = network.SourceOff, &hubNet{} }, []string{"SourceCheck", "off", "Network"}},
 		{"timeout", func(o *Options) { o.ProposeTimeout = -time.Second }, []string{"ProposeTimeout", "-1s"}},
 		{"attempts", func(o *Options) { o.ProposeAttempts = -3 }, []string{"ProposeAttempts", "-3"}},
 		{"hold", func(o *Options) { o.MaxHoldThreads = -1 }, []string{"MaxHoldThreads"}},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
@@ -20,7 +21,7 @@ func badOption(field string, value any, rule string) error {
 // disk nor network. Run calls it.
 func (o Options) Validate() error {
 	checks := []func() error{
-		o.validateNodes, o.validateFollowers, o.validateStorage, o.validateNumbers, o.validateMaster,
+		o.validateNodes, o.validateFollowers, o.validateStorage, o.validateNumbers, o.validateTrust, o.validateMaster,
 		o.Batch.validate, o.validateMachines,
 	}
 	for _, check := range checks {
@@ -113,6 +114,24 @@ func (o *Options) validateNumbers() error {
 		return badOption("MaxHoldThreads", o.MaxHoldThreads, "must be 0 or more")
 	case o.ProposeWaitTimeThreshold < 0:
 		return badOption("ProposeWaitTimeThreshold", o.ProposeWaitTimeThreshold, "must be 0 or more")
+	}
+	return nil
+}
+
+// validateTrust checks whom the default network believes.
+func (o *Options) validateTrust() error {
+	switch {
+	case o.Network != nil && o.ClusterSecret.Set():
+		return badOption("ClusterSecret", "set", "it must be empty when Network is set; give it to that network, as network.Config.Secret")
+	case o.Network != nil && o.SourceCheck != network.SourceCount:
+		return badOption("SourceCheck", o.SourceCheck, "it must not be set when Network is; give it to that network, as network.Config.SourceCheck")
+	case o.SourceCheck > network.SourceOff:
+		return badOption("SourceCheck", o.SourceCheck, "must be SourceCount, SourceRefuse or SourceOff")
+	case o.ClusterSecret.Set() && o.UDPMaxSize != 0:
+		return badOption("UDPMaxSize", o.UDPMaxSize, "it must be 0 when ClusterSecret is set, since datagrams carry no MAC")
+	}
+	if err := o.ClusterSecret.Validate(); err != nil {
+		return fmt.Errorf("%w: ClusterSecret: %w", ErrOptions, err)
 	}
 	return nil
 }

@@ -178,6 +178,16 @@ const (
 	FeatureLevel          // the level of the features in force is Number, set at Instance
 	ClusterAdopted        // this node took the identity of its cluster from its members
 
+	// Doubtful packets: Peer is the sender, Size the bytes; Err says why, and
+	// matches network.ErrRefused if the packet was dropped.
+	NetSourceDiffers // a packet came from another IP address than its sender's id has
+	NetMACMissing    // a packet came without a MAC
+	NetMACWrong      // a MAC does not match its packet
+	NetMACReplay     // a MAC's counter was used before
+	NetMACStale      // a MAC is for another incarnation of this node
+	NetMACMalformed  // an authentication frame does not parse
+	NetMACSender     // a packet names another sender than its MAC
+
 	kindEnd
 )
 
@@ -330,6 +340,13 @@ var kindNames = [Kinds]struct{ name, original string }{
 	ClusterAdopted:         {"ClusterAdopted", ""},
 	RewindBegin:            {"RewindBegin", ""},
 	RewindEnd:              {"RewindEnd", ""},
+	NetSourceDiffers:       {"NetSourceDiffers", ""},
+	NetMACMissing:          {"NetMACMissing", ""},
+	NetMACWrong:            {"NetMACWrong", ""},
+	NetMACReplay:           {"NetMACReplay", ""},
+	NetMACStale:            {"NetMACStale", ""},
+	NetMACMalformed:        {"NetMACMalformed", ""},
+	NetMACSender:           {"NetMACSender", ""},
 }
 
 // String returns the name of the constant.

@@ -125,11 +125,15 @@ func worse(c, d *inbound) bool {
 func (a *acceptor) serve(c *inbound) {
 	defer a.t.wg.Done()
 	admitter, _ := c.Conn.(Admitter)
+	gate := a.t.newGate(sourceOf(c.RemoteAddr()))
 	var refused error
 	reader := frameReader{
 		src: c,
 		max: a.t.cfg.PacketBytesMax,
 		deliver: func(packet []byte) {
+			if refused == nil && !gate.admit(packet) {
+				return
+			}
 			if admitter != nil && refused == nil {
 				if refused = admitter.Admit(packet); refused != nil {
 					c.Close() // ends the reader

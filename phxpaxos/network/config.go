@@ -18,6 +18,10 @@ var ErrConfig = errors.New("bad network configuration")
 // 65535 less 20 for the IP header and 8 for the UDP header.
 const UDPPayloadMax = 65507
 
+// sealedPacketBytesMin is the least PacketBytesMax with a secret: an
+// authentication frame for a few packets.
+const sealedPacketBytesMin = 128
+
 // frameBytesMax keeps a frame's length, which counts itself, inside a signed
 // 32-bit number on every machine.
 const frameBytesMax = 1 << 30
@@ -44,8 +48,19 @@ type Config struct {
 	ListenAddr netip.AddrPort
 
 	// ListenUDPAddr is where UDP listens. Default: all interfaces, at the port
-	// of ListenAddr, as an original node does.
+	// of ListenAddr, as an original node does; the address of ListenAddr if
+	// that is one of loopback.
 	ListenUDPAddr netip.AddrPort
+
+	// Secret is what all nodes share to authenticate their packets. Default:
+	// none. With one, UDPMaxSize must be 0 and PacketBytesMax at least 128. In
+	// SecretRequire no datagram is received.
+	Secret Secret
+
+	// SourceCheck says what happens to packets that come from another IP
+	// address than their sender's id has. Default: they are counted. Nothing
+	// is compared with Addresses, so SourceRefuse is an error then.
+	SourceCheck SourceCheck
 
 	// LargeValues switches the defaults to the original's large value mode.
 	LargeValues bool
@@ -174,10 +189,29 @@ func (c Config) checkAddresses(d Config) error {
 	case c.Addresses != nil && c.ListenAddr == (netip.AddrPort{}) && !reachable(c.Me):
 		return fmt.Errorf("%w: ListenAddr is not set, must be since Me = %#x carries no address", ErrConfig, uint64(c.Me))
 	}
+	if err := c.checkTrust(d); err != nil {
+		return err
+	}
 	if err := c.checkListen("ListenAddr", d.ListenAddr); err != nil {
 		return err
 	}
 	return c.checkListen("ListenUDPAddr", d.ListenUDPAddr)
+}
+
+// checkTrust checks the secret and the comparison of sources; d is c with its
+// defaults.
+func (c Config) checkTrust(d Config) error {
+	switch {
+	case c.SourceCheck >= sourceChecks:
+		return fmt.Errorf("%w: SourceCheck is %v, must be SourceCount, SourceRefuse or SourceOff", ErrConfig, c.SourceCheck)
+	case c.SourceCheck == SourceRefuse && c.Addresses != nil:
+		return fmt.Errorf("%w: SourceCheck is %v, must not be with Addresses, since ids are no addresses then", ErrConfig, c.SourceCheck)
+	case c.Secret.Set() && c.UDPMaxSize != 0:
+		return fmt.Errorf("%w: UDPMaxSize is %d, must be 0 with a Secret, since datagrams carry no MAC", ErrConfig, c.UDPMaxSize)
+	case c.Secret.Set() && d.PacketBytesMax < sealedPacketBytesMin:
+		return fmt.Errorf("%w: PacketBytesMax is %d, must be at least %d with a Secret, so that its frames fit", ErrConfig, d.PacketBytesMax, sealedPacketBytesMin)
+	}
+	return c.Secret.Validate()
 }
 
 func (c Config) checkListen(field string, addr netip.AddrPort) error {
@@ -198,7 +232,10 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.ListenUDPAddr == (netip.AddrPort{}) {
 		everywhere := netip.IPv4Unspecified()
-		if c.ListenAddr.Addr().Is6() {
+		switch {
+		case c.ListenAddr.Addr().IsLoopback():
+			everywhere = c.ListenAddr.Addr()
+		case c.ListenAddr.Addr().Is6():
 			everywhere = netip.IPv6Unspecified()
 		}
 		c.ListenUDPAddr = netip.AddrPortFrom(everywhere, c.ListenAddr.Port())

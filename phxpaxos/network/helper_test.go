@@ -61,6 +61,12 @@ func freeID(t testing.TB) nodeid.ID {
 // startTCP starts a network on a free address, closed at the end of the test.
 func startTCP(t testing.TB, change func(*Config)) *fixture {
 	t.Helper()
+	return startWith(t, change, func(*TCP) {})
+}
+
+// startWith is startTCP with something to do before the start.
+func startWith(t testing.TB, change func(*Config), before func(*TCP)) *fixture {
+	t.Helper()
 	f := &fixture{in: make(chan []byte, 100000)}
 	cfg := Config{Me: freeID(t), Observer: &f.rec}
 	if change != nil {
@@ -71,6 +77,7 @@ func startTCP(t testing.TB, change func(*Config)) *fixture {
 		t.Fatal(err)
 	}
 	f.TCP = n
+	before(n)
 	if err := n.Start(func(p []byte) { f.in <- p }); err != nil {
 		t.Fatal(err)
 	}

@@ -51,3 +51,16 @@ type Observed interface {
 	// be called before every other method.
 	ReportTo(event.Observer)
 }
+
+// Identifier is a Network that compares the sender that a packet names with
+// where the packet comes from. It does not know packets; so the node that runs
+// it says how they name their sender.
+type Identifier interface {
+	Network
+
+	// IdentifyBy names the function that returns the sender of a packet, or
+	// false for a packet that every receiver ignores. The function must not
+	// keep the packet and must be safe for concurrent use. IdentifyBy must be
+	// called before Start.
+	IdentifyBy(sender func(packet []byte) (nodeid.ID, bool))
+}

@@ -205,8 +205,7 @@ func (p *peer) dial() (*link, error) {
 	ctx, cancel := context.WithTimeout(p.t.ctx, p.t.cfg.DialTimeout)
 	defer cancel()
 	plain := func(ctx context.Context) (net.Conn, error) {
-		dialer := net.Dialer{Control: dialControl(p.t.cfg.StallMax)}
-		conn, err := dialer.DialContext(ctx, network, address)
+		conn, err := p.t.dialPlain(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -313,7 +312,10 @@ func (p *peer) shut() {
 // and the rest stays for the next connection.
 func (p *peer) write() {
 	items := p.pending[p.head:]
-	p.round.fill(items)
+	if err := p.round.fill(items); err != nil {
+		p.disconnect(err)
+		return
+	}
 	items = items[:p.round.count]
 	p.observeDequeue(items)
 
@@ -323,7 +325,7 @@ func (p *peer) write() {
 	done := len(items)
 	if err != nil {
 		var torn bool
-		done, torn = cutAt(items, wrote)
+		done, torn = cutAt(items, wrote-p.round.lead)
 		if torn {
 			p.t.observe(event.Event{Kind: event.NetError, Group: -1, Peer: p.id, Size: len(items[done].packet), Err: errTorn})
 			done++
@@ -346,6 +348,9 @@ func (p *peer) observeDequeue(items []item) {
 	}
 	now := p.t.now()
 	for i := range items {
+		if items[i].packet == nil {
+			continue
+		}
 		p.t.observe(event.Event{Kind: event.NetDequeue, Group: -1, Peer: p.id, Size: len(items[i].packet), Took: now - items[i].at})
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // item is one packet that waits to be sent.
 type item struct {
-	packet []byte
+	packet []byte // nil for a greeting, which is an authentication frame alone
 	to     nodeid.ID
 	at     time.Duration // when it was queued, on the network's clock
 }

@@ -206,11 +206,11 @@ func TestStartErrors(t *testing.T) {
 	l := listenRaw(t, me)
 	fails(n, syscall.EADDRINUSE, "TCP address "+me.String()+" is in use")
 	l.Close()
-	u, err := net.ListenUDP("udp4", &net.UDPAddr{Port: int(me.AddrPort().Port())})
+	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(me.AddrPort()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	fails(n, syscall.EADDRINUSE, "UDP address 0.0.0.0:")
+	fails(n, syscall.EADDRINUSE, "UDP address "+me.String()+" is in use")
 	u.Close()
 	if err := n.Start(nil); err == nil {
 		t.Error("started without a receive function")

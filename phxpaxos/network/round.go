@@ -27,16 +27,30 @@ type round struct {
 	rest  net.Buffers // what is not written yet
 	count int         // packets
 	bytes int         // with headers
+	seal  *seal       // makes the authentication frame before the packets, nil without a secret
+	lead  int         // bytes of that frame
 }
 
-// fill builds the round from the first of items, at least one.
-func (r *round) fill(items []item) {
+// fill builds the round from the first of items, at least one. It fails if
+// their MACs cannot be made; then it was not called.
+func (r *round) fill(items []item) error {
 	count, small := r.plan(items)
-	r.count, r.bytes = count, 0
-	r.small = slices.Grow(r.small[:0], small) // never moves below: parts point into it
+	r.lead = r.seal.bytes(count)
+	r.small = slices.Grow(r.small[:0], r.lead+small) // never moves below: parts point into it
+	if r.seal != nil {
+		sealed, err := r.seal.append(r.small, items[:count])
+		if err != nil {
+			return err
+		}
+		r.small, r.lead = sealed, len(sealed)
+	}
+	r.count, r.bytes = count, r.lead
 	r.parts = r.parts[:0]
 	begin := 0
 	for _, it := range items[:count] {
+		if it.packet == nil { // a greeting: the frame is all of it
+			continue
+		}
 		r.bytes += frameHeaderBytes + len(it.packet)
 		r.small = appendFrameHeader(r.small, len(it.packet))
 		if len(it.packet) <= copyBytesMax {
@@ -50,12 +64,16 @@ func (r *round) fill(items []item) {
 		r.parts = append(r.parts, r.small[begin:])
 	}
 	r.rest = r.parts
+	return nil
 }
 
 // plan returns how many of items fit into a round, and the length of its
 // copied part.
 func (r *round) plan(items []item) (count, small int) {
 	parts, total := 0, 0
+	if r.seal != nil {
+		items = items[:min(len(items), r.seal.packetsMax)]
+	}
 	for i, it := range items {
 		n := len(it.packet)
 		copied, added := frameHeaderBytes+n, 1
@@ -80,11 +98,15 @@ func (r *round) done() {
 	r.rest = nil
 }
 
-// cutAt tells how a connection that took wrote bytes of the round left it:
-// this many packets went whole, and the one behind them went in part.
+// cutAt tells how a connection that took wrote bytes of the packets of a round
+// left it: this many went whole, and the next one went in part. A negative
+// number means that not even the authentication frame went whole.
 func cutAt(items []item, wrote int) (whole int, torn bool) {
 	for _, it := range items {
 		n := frameHeaderBytes + len(it.packet)
+		if it.packet == nil {
+			n = 0
+		}
 		if wrote < n {
 			return whole, wrote > 0
 		}

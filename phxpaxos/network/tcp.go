@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/hostlimit"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
 
@@ -61,6 +62,11 @@ type TCP struct {
 	closed  bool
 	closing sync.Once
 
+	sender  func(packet []byte) (nodeid.ID, bool) // nil if nobody can say
+	sealing *sealing                              // nil without a secret
+	source  netip.Addr                            // that connections are made from; not valid if the system chooses
+	doubts  hostlimit.Limiter
+
 	open     atomic.Bool // Send may queue
 	acceptor *acceptor
 	udpIn    *udpReader
@@ -71,7 +77,10 @@ type TCP struct {
 	peersShut bool
 }
 
-var _ Observed = (*TCP)(nil)
+var (
+	_ Observed   = (*TCP)(nil)
+	_ Identifier = (*TCP)(nil)
+)
 
 // NewTCP returns a network that listens nowhere yet. The error is that of
 // Config.Validate.
@@ -87,9 +96,16 @@ func NewTCP(cfg Config) (*TCP, error) {
 		peerIdle: pick(cfg.LargeValues, time.Minute, 10*time.Minute),
 		peers:    make(map[nodeid.ID]*peer),
 	}
+	var err error
+	if t.sealing, err = newSealing(&cfg); err != nil {
+		return nil, err
+	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t, nil
 }
+
+// IdentifyBy implements Identifier.
+func (t *TCP) IdentifyBy(sender func(packet []byte) (nodeid.ID, bool)) { t.sender = sender }
 
 // ReportTo implements Observed. A Transport that has this method as well is told
 // the same.
@@ -121,8 +137,11 @@ func (t *TCP) Start(receive Receive) error {
 	if err != nil {
 		return err
 	}
+	if t.cfg.Addresses == nil {
+		t.source = ownSource(t.cfg.Me)
+	}
 	if t.cfg.UDPMaxSize > 0 {
-		out, err := net.ListenUDP("udp4", nil)
+		out, err := t.openUDPOut()
 		if err != nil {
 			listener.Close()
 			udpIn.Close()
@@ -139,6 +158,7 @@ func (t *TCP) Start(receive Receive) error {
 	t.open.Store(true)
 	t.wg.Add(1)
 	go t.acceptor.run()
+	t.warnClear()
 	if udpIn == nil {
 		t.log.Info("network listens", "tcp", t.cfg.ListenAddr.String())
 		return nil
@@ -151,8 +171,18 @@ func (t *TCP) Start(receive Receive) error {
 	return nil
 }
 
-// listen opens the sockets. There is none for UDP if there is a Transport: what
-// comes by UDP has proven nothing.
+// openUDPOut opens the socket that datagrams are sent from.
+func (t *TCP) openUDPOut() (*net.UDPConn, error) {
+	if t.source.IsValid() {
+		if out, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(t.source, 0))); err == nil {
+			return out, nil
+		}
+	}
+	return net.ListenUDP("udp4", nil)
+}
+
+// listen opens the sockets. There is none for UDP if there is a Transport or a
+// secret is required: what comes by UDP has proven nothing.
 func (t *TCP) listen() (net.Listener, *net.UDPConn, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false) // peers speak plain TCP
@@ -167,6 +197,9 @@ func (t *TCP) listen() (net.Listener, *net.UDPConn, error) {
 			return nil, nil, fmt.Errorf("listen at %v: %w", t.cfg.ListenAddr, err)
 		}
 		return over, nil, nil
+	}
+	if t.cfg.Secret.Mode == SecretRequire {
+		return listener, nil, nil
 	}
 	udp, err := net.ListenUDP("udp"+family(t.cfg.ListenUDPAddr), net.UDPAddrFromAddrPort(t.cfg.ListenUDPAddr))
 	if err != nil {
@@ -280,6 +313,7 @@ func (t *TCP) peer(id nodeid.ID) (*peer, error) {
 		id:      id,
 		queue:   newQueue(t.cfg.QueuePacketsMax, t.cfg.QueueBytesMax),
 		backoff: backoff{min: t.cfg.BackoffMin, max: t.cfg.BackoffMax},
+		round:   round{seal: t.sealing.newSeal(id)},
 	}
 	t.peers[id] = p
 	t.wg.Add(1) // peersShut is not set, so Close has not come to its Wait

@@ -60,3 +60,18 @@ type FrameWriter interface {
 type Admitter interface {
 	Admit(packet []byte) error
 }
+
+// Protector is a Transport that says what its connections prove. A Transport
+// that is none is taken for one that protects and identifies no node.
+type Protector interface {
+	Transport
+
+	// Protects reports whether only members of the cluster can connect. If not,
+	// the network logs a warning when it listens beyond this machine.
+	Protects() bool
+
+	// Identifies reports whether Admit refuses packets of a node that come from
+	// anything but this node. Their source address is then of no interest. It
+	// is asked again and again.
+	Identifies(id nodeid.ID) bool
+}

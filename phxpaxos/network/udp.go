@@ -28,7 +28,7 @@ func (u *udpReader) run() {
 	var arrived slab
 	buf := make([]byte, udpReadBytes)
 	for {
-		n, _, err := u.conn.ReadFromUDPAddrPort(buf)
+		n, from, err := u.conn.ReadFromUDPAddrPort(buf)
 		switch {
 		case err != nil:
 			if u.t.ctx.Err() != nil {
@@ -40,6 +40,7 @@ func (u *udpReader) run() {
 		case n == 0: // the original ignores these too
 		case n > u.t.cfg.PacketBytesMax:
 			u.t.observe(event.Event{Kind: event.NetTooLarge, Group: -1, Size: n})
+		case !u.t.datagram(buf[:n], from.Addr().Unmap()): // counted
 		default:
 			u.t.observe(event.Event{Kind: event.NetUDPIn, Group: -1, Size: n})
 			u.t.receive(arrived.copyOf(buf[:n]))

@@ -41,6 +41,20 @@ type Addition interface {
 	Voting(e event.Event)
 	// CheckpointReplay: the replayer failed at Instance with Err.
 	CheckpointReplay(e event.Event)
+	// NetSourceDiffers: a packet came from another IP address than its sender's id has.
+	NetSourceDiffers(e event.Event)
+	// NetMACMissing: a packet came without a MAC.
+	NetMACMissing(e event.Event)
+	// NetMACWrong: a MAC does not match its packet.
+	NetMACWrong(e event.Event)
+	// NetMACReplay: a MAC's counter was used before.
+	NetMACReplay(e event.Event)
+	// NetMACStale: a MAC is for another incarnation of this node.
+	NetMACStale(e event.Event)
+	// NetMACMalformed: an authentication frame does not parse.
+	NetMACMalformed(e event.Event)
+	// NetMACSender: a packet names another sender than its MAC.
+	NetMACSender(e event.Event)
 }
 
 // NoAddition does nothing.
@@ -99,6 +113,27 @@ func (NoAddition) Voting(event.Event) {}
 // CheckpointReplay does nothing.
 func (NoAddition) CheckpointReplay(event.Event) {}
 
+// NetSourceDiffers does nothing.
+func (NoAddition) NetSourceDiffers(event.Event) {}
+
+// NetMACMissing does nothing.
+func (NoAddition) NetMACMissing(event.Event) {}
+
+// NetMACWrong does nothing.
+func (NoAddition) NetMACWrong(event.Event) {}
+
+// NetMACReplay does nothing.
+func (NoAddition) NetMACReplay(event.Event) {}
+
+// NetMACStale does nothing.
+func (NoAddition) NetMACStale(event.Event) {}
+
+// NetMACMalformed does nothing.
+func (NoAddition) NetMACMalformed(event.Event) {}
+
+// NetMACSender does nothing.
+func (NoAddition) NetMACSender(event.Event) {}
+
 // callAddition is the method of each kind.
 var callAddition = map[event.Kind]func(Addition, event.Event){
 	event.PacketShort:       Addition.PacketShort,
@@ -118,4 +153,11 @@ var callAddition = map[event.Kind]func(Addition, event.Event){
 	event.CheckpointStream:  Addition.CheckpointStream,
 	event.Voting:            Addition.Voting,
 	event.CheckpointReplay:  Addition.CheckpointReplay,
+	event.NetSourceDiffers:  Addition.NetSourceDiffers,
+	event.NetMACMissing:     Addition.NetMACMissing,
+	event.NetMACWrong:       Addition.NetMACWrong,
+	event.NetMACReplay:      Addition.NetMACReplay,
+	event.NetMACStale:       Addition.NetMACStale,
+	event.NetMACMalformed:   Addition.NetMACMalformed,
+	event.NetMACSender:      Addition.NetMACSender,
 }

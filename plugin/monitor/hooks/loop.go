@@ -13,7 +13,7 @@ type Loop interface {
 	// Enqueue: a packet was put into the mailbox.
 	// The original's EnqueueMsg.
 	Enqueue(e event.Event)
-	// EnqueueReject: the mailbox was full and the packet dropped.
+	// EnqueueReject: the mailbox was full, or too much waits for the disk, and the packet dropped.
 	// The original's EnqueueMsgRejectByFullQueue.
 	EnqueueReject(e event.Event)
 	// RetryKeep: a message is to be kept for a coming instance.

@@ -53,6 +53,7 @@ var scenarios = map[string]func(*testing.T, *probe){
 	"a reader drives":             readerDrives,
 	"a log is replayed":           logReplayed,
 	"a stranger is refused":       strangerRefused,
+	"senders are doubted":         sendersDoubted,
 	"a state machine falls back":  machineFallsBack,
 	"sockets":                     sockets,
 	"queues of sockets":           socketQueues,

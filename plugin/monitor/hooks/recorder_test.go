@@ -286,3 +286,17 @@ func (r recorder) CheckpointStream(e event.Event) { r.fired("CheckpointStream", 
 func (r recorder) Voting(e event.Event) { r.fired("Voting", e) }
 
 func (r recorder) CheckpointReplay(e event.Event) { r.fired("CheckpointReplay", e) }
+
+func (r recorder) NetSourceDiffers(e event.Event) { r.fired("NetSourceDiffers", e) }
+
+func (r recorder) NetMACMissing(e event.Event) { r.fired("NetMACMissing", e) }
+
+func (r recorder) NetMACWrong(e event.Event) { r.fired("NetMACWrong", e) }
+
+func (r recorder) NetMACReplay(e event.Event) { r.fired("NetMACReplay", e) }
+
+func (r recorder) NetMACStale(e event.Event) { r.fired("NetMACStale", e) }
+
+func (r recorder) NetMACMalformed(e event.Event) { r.fired("NetMACMalformed", e) }
+
+func (r recorder) NetMACSender(e event.Event) { r.fired("NetMACSender", e) }

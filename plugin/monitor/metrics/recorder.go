@@ -95,7 +95,8 @@ var measured = [event.Kinds]struct {
 // Those that a program brings along, as one over TLS, tell the Recorder
 // without the node, which then does not count them.
 func outside(k event.Kind) bool {
-	return k >= event.NetLoop && k <= event.RecordDamaged || k == event.NetRefused
+	return k >= event.NetLoop && k <= event.RecordDamaged || k == event.NetRefused ||
+		k >= event.NetSourceDiffers && k <= event.NetMACSender
 }
 
 // Count is how many events of a kind there were.

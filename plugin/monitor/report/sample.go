@@ -55,6 +55,8 @@ var errorKinds = []event.Kind{
 	event.NetTooLarge, event.NetTCPShort, event.EnqueueReject, event.PacketMalformed, event.PacketHeaderTooLong,
 	event.PacketChecksum, event.PacketCRC, event.PacketForeignCluster, event.PacketShort, event.PacketBadGroup,
 	event.MessageNotMember, event.CommitGateReject, event.NetRefused,
+	event.NetSourceDiffers, event.NetMACMissing, event.NetMACWrong, event.NetMACReplay, event.NetMACStale,
+	event.NetMACMalformed, event.NetMACSender,
 }
 
 func count(n *phxpaxos.Node, r *metrics.Recorder, kinds []event.Kind) (sum uint64) {

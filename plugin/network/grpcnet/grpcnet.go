@@ -6,6 +6,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
 )
 
@@ -54,9 +55,17 @@ type transport struct {
 	acceptMax   int
 }
 
+var _ network.Protector = (*transport)(nil)
+
 // ReportTo lets the guard report to the node that runs the network.
 func (t *transport) ReportTo(o event.Observer) {
 	if t.guard != nil {
 		t.guard.ReportTo(o)
 	}
 }
+
+// Protects implements network.Protector.
+func (t *transport) Protects() bool { return t.guard != nil }
+
+// Identifies implements network.Protector.
+func (t *transport) Identifies(id nodeid.ID) bool { return t.guard != nil && t.guard.Identifies(id) }

@@ -35,8 +35,16 @@ func New(cfg network.Config, guard *certs.Guard) (*network.TCP, error) {
 // transport implements network.Transport.
 type transport struct{ guard *certs.Guard }
 
+var _ network.Protector = transport{}
+
 // ReportTo lets the guard report to the node that runs the network.
 func (t transport) ReportTo(o event.Observer) { t.guard.ReportTo(o) }
+
+// Protects implements network.Protector.
+func (transport) Protects() bool { return true }
+
+// Identifies implements network.Protector.
+func (t transport) Identifies(id nodeid.ID) bool { return t.guard.Identifies(id) }
 
 // Listen returns a listener whose connections prove who they are in their first
 // Read.
