@@ -83,6 +83,9 @@ func (g *gate) admit(packet []byte) bool {
 	}
 	id, err := g.session.Packet(packet)
 	if err != nil {
+		if id == nodeid.None && g.t.sender != nil && g.t.cfg.Secret.Mode == SecretSend {
+			id, _ = g.t.sender(packet) // an operator looks for the nodes that have no secret yet
+		}
 		if g.t.unproven(suspicionOf(err), id, g.source, len(packet)) {
 			return false
 		}
@@ -162,7 +165,11 @@ func (t *TCP) suspect(s *suspicion, id nodeid.ID, source netip.Addr, size int, d
 	}
 	t.observe(event.Event{Kind: s.kind, Group: -1, Peer: id, Size: size, Err: err})
 	if suppressed, ok := t.doubts.Allow(source.String(), time.Now()); ok {
-		t.log.Warn(msg, "from", source.String(), "sender", id.String(), "reason", s.passed, "suppressed", suppressed)
+		named := "not known"
+		if id != nodeid.None {
+			named = id.String()
+		}
+		t.log.Warn(msg, "from", source.String(), "sender", named, "reason", s.passed, "suppressed", suppressed)
 	}
 }
 

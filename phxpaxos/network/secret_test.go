@@ -126,6 +126,9 @@ func TestNodeWithoutTheSecret(t *testing.T) {
 		eventually(t, "it is counted", func() bool { return a.rec.count(event.NetMACMissing, nil) == 1 })
 		wantDoubts(t, a, mode == SecretRequire, map[event.Kind]int{event.NetMACMissing: 1})
 		if mode == SecretSend {
+			if n := a.rec.count(event.NetMACMissing, func(e event.Event) bool { return e.Peer == plain.cfg.Me }); n != 1 {
+				t.Error("the event does not name the node without the secret")
+			}
 			if got := a.got(t); !bytes.Equal(got, p) {
 				t.Errorf("received %q", got)
 			}

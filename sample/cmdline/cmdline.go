@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
+	"github.com/phxpaxos/phxpaxos-go/sample/secretflags"
 	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
 )
 
@@ -35,6 +37,7 @@ type Options struct {
 	Nodes      []nodeid.ID
 	StorageDir string
 	TLS        *tlsflags.Flags
+	Secret     network.Secret // of the cluster
 	Monitor    monitor.Flags
 }
 
@@ -71,12 +74,17 @@ func (p Program) Parse(args []string, stdout, stderr io.Writer) (o Options, exit
 	flags.StringVar(&o.StorageDir, "storage_dir", ".", "`directory` that holds the data directory logpath_<ip>_<port>, whose log has the original's layout")
 	o.Monitor.Register(flags)
 	o.TLS = tlsflags.Register(flags)
+	var secret secretflags.Flags
+	secret.Register(flags)
 	if p.Flags != nil {
 		p.Flags(flags)
 	}
 	words, err := parseInterleaved(flags, args)
 	if err == nil {
 		err = o.TLS.Validate()
+	}
+	if err == nil {
+		o.Secret, err = secret.Secret()
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -47,7 +47,7 @@ func serve(ctx context.Context, o options, stdin io.Reader, out *console, stderr
 		return cmdline.ExitFail
 	}
 	defer end.Close()
-	net, err := o.TLS.Network(network.Config{Me: o.Me, Logger: logger}) // reports to the node
+	net, err := o.TLS.Network(network.Config{Me: o.Me, Logger: logger, Secret: o.Secret}) // reports to the node
 	var node *phxpaxos.Node
 	if err == nil {
 		node, err = phxpaxos.Run(phxpaxos.Options{

@@ -59,7 +59,7 @@ func serve(ctx context.Context, o cmdline.Options, out *console, stderr io.Write
 // to stderr.
 func open(o cmdline.Options, out *console, mon *monitor.Monitor, stderr io.Writer) (*phxpaxos.Node, error) {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	net, err := o.TLS.Network(network.Config{Me: o.Me, Logger: log}) // reports to the node
+	net, err := o.TLS.Network(network.Config{Me: o.Me, Logger: log, Secret: o.Secret}) // reports to the node
 	if err != nil {
 		return nil, err
 	}

@@ -120,14 +120,19 @@ func (f *Flags) Guard(log *slog.Logger) (*certs.Guard, error) {
 }
 
 // Network returns the network that the flags ask for, to be put into
-// phxpaxos.Options; nil, the default network, if TLS is not asked for. cfg.Me
-// must be set; cfg.Logger is also told of refusals.
+// phxpaxos.Options; nil, the default network, if neither TLS nor cfg asks for
+// anything else. cfg.Me must be set; cfg.Logger also gets a line for refusals.
 func (f *Flags) Network(cfg network.Config) (network.Network, error) {
 	guard, err := f.Guard(cfg.Logger)
-	if guard == nil || err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case guard != nil:
+		return tlsnet.New(cfg, guard)
+	case cfg.Secret.Set() || cfg.ListenAddr.IsValid():
+		return network.NewTCP(cfg)
 	}
-	return tlsnet.New(cfg, guard)
+	return nil, nil
 }
 
 // Server returns the configuration for a server of the application, such as one

@@ -90,11 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // network is what the nodes talk over, nil for the default one.
 func (o *options) network(log *slog.Logger) (network.Network, error) {
-	cfg := network.Config{Me: o.server.MyNode, ListenAddr: o.listen, Logger: log}
-	if o.tls.Set() || !o.listen.IsValid() {
-		return o.tls.Network(cfg)
-	}
-	return network.NewTCP(cfg)
+	return o.tls.Network(network.Config{Me: o.server.MyNode, ListenAddr: o.listen, Logger: log, Secret: o.secret})
 }
 
 // openLogger opens the log files of the program in dir, and creates dir.

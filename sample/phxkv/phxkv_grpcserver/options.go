@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/monitor"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
+	"github.com/phxpaxos/phxpaxos-go/sample/secretflags"
 	"github.com/phxpaxos/phxpaxos-go/sample/tlsflags"
 )
 
@@ -24,6 +26,8 @@ type options struct {
 	listen  netip.AddrPort  // of paxos; not set: the address of the node
 	layout  string          // of the paxos log
 	tls     *tlsflags.Flags // between nodes
+	secrets secretflags.Flags
+	secret  network.Secret // that secrets asks for
 	grpc    tlsFiles
 	monitor monitor.Flags
 }
@@ -83,6 +87,7 @@ func (o *options) flags(flags *flag.FlagSet) {
 	flags.StringVar(&o.server.StateMachine, "sm", "", "`program` of the state machine, such as phxkv_sm; without it the state machine is part of this one")
 	flags.StringVar(&o.layout, "log_layout", phxpaxos.LayoutOriginal.String(), "how a new paxos log lies on disk: original, so that the original's programs can open it; shared, where one sync serves all groups; auto, which takes what is there, and shared for a new one")
 	o.tls = tlsflags.Register(flags)
+	o.secrets.Register(flags)
 	o.monitor.Register(flags)
 }
 
@@ -94,6 +99,9 @@ func (o *options) check() (err error) {
 		return err
 	}
 	if err := o.tls.Validate(); err != nil {
+		return err
+	}
+	if o.secret, err = o.secrets.Secret(); err != nil {
 		return err
 	}
 	o.server.TLS, err = o.grpc.load()

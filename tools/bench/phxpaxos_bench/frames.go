@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/sample/secretflags"
 )
 
 // Parent and child exchange gob streams: requests on the child's stdin, the
@@ -22,7 +23,8 @@ type setup struct {
 	BatchCountMax int
 	BatchDelay    time.Duration
 	LogInstances  int
-	AllocProfile  string // file to write, "" for none
+	AllocProfile  string            // file to write, "" for none
+	Secret        secretflags.Flags // the child reads the file itself
 }
 
 // request asks a child for one thing. Exactly one field is set.

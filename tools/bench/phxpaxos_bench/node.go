@@ -139,7 +139,11 @@ func openLog(set setup, fsys storage.FS) (storage.LogStorage, error) {
 	return vfile.Open(set.Dir, set.Groups, vfile.Options{FS: fsys})
 }
 
-func (b *benchNode) start(store storage.LogStorage) (err error) {
+func (b *benchNode) start(store storage.LogStorage) error {
+	secret, err := b.set.Secret.Secret()
+	if err != nil {
+		return err
+	}
 	b.node, err = phxpaxos.Run(phxpaxos.Options{
 		MyNode:        b.set.Nodes[b.set.Me],
 		Nodes:         b.set.Nodes,
@@ -150,6 +154,7 @@ func (b *benchNode) start(store storage.LogStorage) (err error) {
 		NoCleaning:    true,
 		Batch:         phxpaxos.Batch{CountMax: b.set.BatchCountMax, Delay: b.set.BatchDelay},
 		Observer:      &b.wire,
+		ClusterSecret: secret,
 	})
 	if err != nil {
 		return fmt.Errorf("starting the node: %w", err)

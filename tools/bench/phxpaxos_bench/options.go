@@ -13,6 +13,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/sample/secretflags"
 )
 
 // Limits, with reasons.
@@ -53,6 +54,7 @@ type options struct {
 	SVG          string
 	CPUProfile   string
 	AllocProfile string
+	Secret       secretflags.Flags
 
 	Matrix        bool
 	MatrixGroups  []int
@@ -124,6 +126,7 @@ func parseArgs(args []string, output io.Writer) (*options, error) {
 		return nil
 	})
 	flags.StringVar(&o.Dir, "dir", "", "`directory` in which the nodes get temporary ones; its disk is what is measured (default: the system's for temporary files)")
+	o.Secret.Register(flags)
 	flags.BoolVar(&o.JSON, "json", false, "print everything that was counted, as JSON")
 	flags.StringVar(&o.Markdown, "markdown", "", "write the table to this `file`")
 	flags.StringVar(&o.SVG, "svg", "", "write a plot to this `file`")
@@ -165,7 +168,7 @@ func (o *options) complete(given map[string]bool) {
 		o.SVG = "phxpaxos_bench.svg"
 	}
 	// The children work elsewhere, one day; a name means the same to all.
-	for _, name := range []*string{&o.CPUProfile, &o.AllocProfile} {
+	for _, name := range []*string{&o.CPUProfile, &o.AllocProfile, &o.Secret.File} {
 		if abs, err := filepath.Abs(*name); *name != "" && err == nil {
 			*name = abs
 		}
@@ -228,6 +231,9 @@ func (o *options) join(list, me string) error {
 
 func (o *options) validate() error {
 	if err := o.validateRows(); err != nil {
+		return err
+	}
+	if _, err := o.Secret.Secret(); err != nil {
 		return err
 	}
 	switch {

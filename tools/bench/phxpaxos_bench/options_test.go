@@ -76,6 +76,8 @@ func TestBadFlags(t *testing.T) {
 		{"-value 0", "-value is 0, must be in 1.."},
 		{"-value 9MiB", "-value is 9437184"},
 		{"-value 1TiB", "-value"},
+		{"-cluster_secret_mode send", "needs -cluster_secret_file"},
+		{"-cluster_secret_file /nowhere", "/nowhere"},
 		{"-value -3", "-value"},
 		{"-callers -1", "-callers is -1, must be in 0..100000"},
 		{"-callers 1,x", "-callers"},
