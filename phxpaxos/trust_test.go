@@ -106,9 +106,9 @@ func TestStrangerWithoutTheSecret(t *testing.T) {
 		c.propose(0, 3)
 		c.agree(0, 3)
 		me := c.options[1].MyNode
-		forge(t, me, wire.AppendMessage(nil, 0, 0, &paxos.Message{
+		forge(t, me, wire.AppendMessage(nil, wire.Header{CRC: true}, &paxos.Message{
 			Kind: paxos.Prepare, Instance: 3, From: c.options[2].MyNode, Ballot: paxos.Ballot{Number: 1 << 50, Node: c.options[2].MyNode},
-		}, true))
+		}))
 		forge(t, me, []byte("no packet at all"))
 		if mode == network.SecretRequire {
 			eventually(t, "both are dropped", func() bool { return c.nodes[1].Count(event.NetMACMissing) == 2 })
@@ -142,6 +142,6 @@ func TestMembersAtSeveralAddresses(t *testing.T) {
 	if d := c.doubts(); len(d) != 0 {
 		t.Errorf("counted %v", d)
 	}
-	forge(t, all[0], wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.Prepare, From: all[1]}, true))
+	forge(t, all[0], wire.AppendMessage(nil, wire.Header{CRC: true}, &paxos.Message{Kind: paxos.Prepare, From: all[1]}))
 	eventually(t, "a forged sender is counted", func() bool { return c.nodes[0].Count(event.NetSourceDiffers) == 1 })
 }

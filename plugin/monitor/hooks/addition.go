@@ -41,6 +41,18 @@ type Addition interface {
 	Voting(e event.Event)
 	// CheckpointReplay: the replayer failed at Instance with Err.
 	CheckpointReplay(e event.Event)
+	// MessageNotAsked: a value or an offer, message kind Number, that this node did not ask for.
+	MessageNotAsked(e event.Event)
+	// MessageNotProven: a member does not state the cluster's identity, and message kind Number does not show that it shares this node's history.
+	MessageNotProven(e event.Event)
+	// MessageAbsurd: a message of kind Number states an instance or a lease that cannot be.
+	MessageAbsurd(e event.Event)
+	// MemberWithoutFeatures: a member shares the history but not the features; this node uses none of them meanwhile.
+	MemberWithoutFeatures(e event.Event)
+	// FeatureLevel: the level of the features in force is Number, set at Instance.
+	FeatureLevel(e event.Event)
+	// ClusterAdopted: this node took the identity of its cluster from its members.
+	ClusterAdopted(e event.Event)
 	// NetSourceDiffers: a packet came from another IP address than its sender's id has.
 	NetSourceDiffers(e event.Event)
 	// NetMACMissing: a packet came without a MAC.
@@ -113,6 +125,24 @@ func (NoAddition) Voting(event.Event) {}
 // CheckpointReplay does nothing.
 func (NoAddition) CheckpointReplay(event.Event) {}
 
+// MessageNotAsked does nothing.
+func (NoAddition) MessageNotAsked(event.Event) {}
+
+// MessageNotProven does nothing.
+func (NoAddition) MessageNotProven(event.Event) {}
+
+// MessageAbsurd does nothing.
+func (NoAddition) MessageAbsurd(event.Event) {}
+
+// MemberWithoutFeatures does nothing.
+func (NoAddition) MemberWithoutFeatures(event.Event) {}
+
+// FeatureLevel does nothing.
+func (NoAddition) FeatureLevel(event.Event) {}
+
+// ClusterAdopted does nothing.
+func (NoAddition) ClusterAdopted(event.Event) {}
+
 // NetSourceDiffers does nothing.
 func (NoAddition) NetSourceDiffers(event.Event) {}
 
@@ -136,28 +166,34 @@ func (NoAddition) NetMACSender(event.Event) {}
 
 // callAddition is the method of each kind.
 var callAddition = map[event.Kind]func(Addition, event.Event){
-	event.PacketShort:       Addition.PacketShort,
-	event.PacketCRC:         Addition.PacketCRC,
-	event.PacketBadGroup:    Addition.PacketBadGroup,
-	event.SyncDone:          Addition.SyncDone,
-	event.GroupFailed:       Addition.GroupFailed,
-	event.ReadDrive:         Addition.ReadDrive,
-	event.MembersChange:     Addition.MembersChange,
-	event.Replay:            Addition.Replay,
-	event.RewindBegin:       Addition.RewindBegin,
-	event.RewindEnd:         Addition.RewindEnd,
-	event.NetRefused:        Addition.NetRefused,
-	event.Clean:             Addition.Clean,
-	event.CatchUp:           Addition.CatchUp,
-	event.CheckpointRefused: Addition.CheckpointRefused,
-	event.CheckpointStream:  Addition.CheckpointStream,
-	event.Voting:            Addition.Voting,
-	event.CheckpointReplay:  Addition.CheckpointReplay,
-	event.NetSourceDiffers:  Addition.NetSourceDiffers,
-	event.NetMACMissing:     Addition.NetMACMissing,
-	event.NetMACWrong:       Addition.NetMACWrong,
-	event.NetMACReplay:      Addition.NetMACReplay,
-	event.NetMACStale:       Addition.NetMACStale,
-	event.NetMACMalformed:   Addition.NetMACMalformed,
-	event.NetMACSender:      Addition.NetMACSender,
+	event.PacketShort:           Addition.PacketShort,
+	event.PacketCRC:             Addition.PacketCRC,
+	event.PacketBadGroup:        Addition.PacketBadGroup,
+	event.SyncDone:              Addition.SyncDone,
+	event.GroupFailed:           Addition.GroupFailed,
+	event.ReadDrive:             Addition.ReadDrive,
+	event.MembersChange:         Addition.MembersChange,
+	event.Replay:                Addition.Replay,
+	event.RewindBegin:           Addition.RewindBegin,
+	event.RewindEnd:             Addition.RewindEnd,
+	event.NetRefused:            Addition.NetRefused,
+	event.Clean:                 Addition.Clean,
+	event.CatchUp:               Addition.CatchUp,
+	event.CheckpointRefused:     Addition.CheckpointRefused,
+	event.CheckpointStream:      Addition.CheckpointStream,
+	event.Voting:                Addition.Voting,
+	event.CheckpointReplay:      Addition.CheckpointReplay,
+	event.MessageNotAsked:       Addition.MessageNotAsked,
+	event.MessageNotProven:      Addition.MessageNotProven,
+	event.MessageAbsurd:         Addition.MessageAbsurd,
+	event.MemberWithoutFeatures: Addition.MemberWithoutFeatures,
+	event.FeatureLevel:          Addition.FeatureLevel,
+	event.ClusterAdopted:        Addition.ClusterAdopted,
+	event.NetSourceDiffers:      Addition.NetSourceDiffers,
+	event.NetMACMissing:         Addition.NetMACMissing,
+	event.NetMACWrong:           Addition.NetMACWrong,
+	event.NetMACReplay:          Addition.NetMACReplay,
+	event.NetMACStale:           Addition.NetMACStale,
+	event.NetMACMalformed:       Addition.NetMACMalformed,
+	event.NetMACSender:          Addition.NetMACSender,
 }

@@ -46,7 +46,7 @@ func sendersDoubted(t *testing.T, all *probe) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packet := wire.AppendMessage(nil, 0, 0, &paxos.Message{Kind: paxos.Prepare, From: elsewhere}, true)
+	packet := wire.AppendMessage(nil, wire.Header{CRC: true}, &paxos.Message{Kind: paxos.Prepare, From: elsewhere})
 	write(packet)
 	awaitFired(t, own, event.NetSourceDiffers, event.NetMACMissing)
 

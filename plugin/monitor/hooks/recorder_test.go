@@ -287,6 +287,18 @@ func (r recorder) Voting(e event.Event) { r.fired("Voting", e) }
 
 func (r recorder) CheckpointReplay(e event.Event) { r.fired("CheckpointReplay", e) }
 
+func (r recorder) MessageNotAsked(e event.Event) { r.fired("MessageNotAsked", e) }
+
+func (r recorder) MessageNotProven(e event.Event) { r.fired("MessageNotProven", e) }
+
+func (r recorder) MessageAbsurd(e event.Event) { r.fired("MessageAbsurd", e) }
+
+func (r recorder) MemberWithoutFeatures(e event.Event) { r.fired("MemberWithoutFeatures", e) }
+
+func (r recorder) FeatureLevel(e event.Event) { r.fired("FeatureLevel", e) }
+
+func (r recorder) ClusterAdopted(e event.Event) { r.fired("ClusterAdopted", e) }
+
 func (r recorder) NetSourceDiffers(e event.Event) { r.fired("NetSourceDiffers", e) }
 
 func (r recorder) NetMACMissing(e event.Event) { r.fired("NetMACMissing", e) }
