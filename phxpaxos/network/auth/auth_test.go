@@ -242,10 +242,10 @@ func newEnd(me, peer nodeid.ID, life uint64) *end {
 }
 
 // exchange sends one greeting from a to b, and further ones for as long as they
-// are asked for. It returns how many there were.
-func exchange(t *testing.T, now *time.Duration, a, b *end, peerOfA, peerOfB nodeid.ID) (sent int) {
+// are asked for.
+func exchange(t *testing.T, now *time.Duration, a, b *end, peerOfA, peerOfB nodeid.ID) {
 	t.Helper()
-	for ; ; *now += greetEvery {
+	for sent := 1; ; *now += greetEvery {
 		if sent++; sent > 10 {
 			t.Fatal("the greetings do not end")
 		}
@@ -255,7 +255,7 @@ func exchange(t *testing.T, now *time.Duration, a, b *end, peerOfA, peerOfB node
 			t.Fatal(err)
 		}
 		if !greet {
-			return sent
+			return
 		}
 		a, b, peerOfA, peerOfB = b, a, peerOfB, peerOfA
 	}

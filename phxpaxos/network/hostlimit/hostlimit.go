@@ -13,6 +13,8 @@ const (
 	// hostsMax bounds the hosts that are told apart; the lines of all others
 	// are limited together. Some hundred KiB of memory.
 	hostsMax = 4096
+	// sweepEvery is how long a full table stays as it is.
+	sweepEvery = time.Second
 )
 
 // Limiter remembers which hosts got a line lately. The zero value is ready. It
@@ -21,6 +23,7 @@ type Limiter struct {
 	mu     sync.Mutex
 	hosts  map[string]*host
 	others host
+	sweep  time.Time // not before this, entries whose time has passed are looked for again
 }
 
 type host struct {
@@ -34,7 +37,8 @@ func (l *Limiter) Allow(name string, now time.Time) (suppressed int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	one := l.hosts[name]
-	if one == nil && len(l.hosts) >= hostsMax {
+	if one == nil && len(l.hosts) >= hostsMax && !now.Before(l.sweep) {
+		l.sweep = now.Add(sweepEvery) // each packet with a forged address would cost a sweep otherwise
 		for h, old := range l.hosts {
 			if !now.Before(old.next) {
 				delete(l.hosts, h)
