@@ -27,6 +27,7 @@ var arrows = []arrow{
 	{"phxpaxos/timer", nil},
 	{"phxpaxos/waitlock", nil},
 	{"phxpaxos/crowd", nil},
+	{"phxpaxos/await", nil},
 	{"phxpaxos/sm", nil},
 	{"phxpaxos/paxos", []string{"phxpaxos/timer"}},
 	{"phxpaxos/wire", []string{"phxpaxos/wire/...", "phxpaxos/paxos", "phxpaxos/sm"}},
