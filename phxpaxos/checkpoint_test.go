@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
 
@@ -57,7 +58,7 @@ func TestReplayerAndCleaning(t *testing.T) {
 	n := c.nodes[0]
 	propose := func(from, to int) {
 		for i := from; i < to; i++ {
-			if _, err := n.Propose(testContext(t), 0, 2, []byte(fmt.Sprint(i))); err != nil {
+			if _, err := n.Propose(await.Context(t), 0, 2, []byte(fmt.Sprint(i))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -67,11 +68,11 @@ func TestReplayerAndCleaning(t *testing.T) {
 		t.Fatalf("a paused replayer has given %q", got)
 	}
 	must(t, n.ContinueCheckpointReplayer(0))
-	eventually(t, "the mirror has 20 values", func() bool { return len(m.mirrors()) == 20 })
+	await.True(t, "the mirror has 20 values", func() bool { return len(m.mirrors()) == 20 })
 	must(t, n.PauseCheckpointReplayer(0))
 	propose(20, 800)
 	must(t, n.ContinueCheckpointReplayer(0))
-	eventually(t, "the mirror has all values", func() bool { return len(m.mirrors()) == 800 })
+	await.True(t, "the mirror has all values", func() bool { return len(m.mirrors()) == 800 })
 	for i, v := range m.mirrors() {
 		if v != fmt.Sprint(i) {
 			t.Fatalf("value %d of the mirror is %s", i, v)
@@ -81,7 +82,7 @@ func TestReplayerAndCleaning(t *testing.T) {
 		t.Errorf("cleaning is paused, and the log begins at %d, %v", at, err)
 	}
 	must(t, n.ContinueCleaning(0))
-	eventually(t, "the log is cleaned", func() bool {
+	await.True(t, "the log is cleaned", func() bool {
 		at, err := n.MinChosenInstanceID(0)
 		return err == nil && at >= 400 && at <= 501 // 800 values and one of the feature level
 	})

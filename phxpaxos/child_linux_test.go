@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
@@ -229,7 +230,7 @@ func (p *process) start() {
 	case <-ready:
 	case <-ended:
 		p.t.Error("a node did not start")
-	case <-time.After(patience):
+	case <-time.After(await.Limit(p.t)):
 		p.t.Error("a node does not start")
 	}
 }

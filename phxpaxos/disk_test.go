@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
@@ -225,19 +226,19 @@ func TestUnsavedRecordsAreBounded(t *testing.T) {
 	c := newCluster(t, 3, 1, nil)
 	slow := c.nodes[2]
 	put(t, c.nodes[0], "before")
-	eventually(t, "all have it", func() bool { return groupStatus(t, slow, 0).Instance == 1 })
-	eventually(t, "it is on disk", func() bool { return slow.disk.bytes.Load() == 0 })
+	await.True(t, "all have it", func() bool { return groupStatus(t, slow, 0).Instance == 1 })
+	await.True(t, "it is on disk", func() bool { return slow.disk.bytes.Load() == 0 })
 	slow.disk.bytes.Add(unsavedMax + 1) // as if so much waited
 	before := slow.Count(event.EnqueueReject)
 	for range 5 {
 		put(t, c.nodes[0], "meanwhile")
 	}
-	eventually(t, "packets are refused", func() bool { return slow.Count(event.EnqueueReject) > before })
+	await.True(t, "packets are refused", func() bool { return slow.Count(event.EnqueueReject) > before })
 	if s := groupStatus(t, slow, 0); s.Instance != 1 || slow.disk.bytes.Load() != unsavedMax+1 {
 		t.Errorf("at instance %d, %d bytes wait", s.Instance, slow.disk.bytes.Load())
 	}
 	slow.disk.bytes.Add(-unsavedMax - 1)
 	put(t, c.nodes[0], "after")
-	eventually(t, "it catches up", func() bool { return groupStatus(t, slow, 0).Instance == 7 })
-	eventually(t, "nothing waits", func() bool { return slow.disk.bytes.Load() == 0 })
+	await.True(t, "it catches up", func() bool { return groupStatus(t, slow, 0).Instance == 7 })
+	await.True(t, "nothing waits", func() bool { return slow.disk.bytes.Load() == 0 })
 }

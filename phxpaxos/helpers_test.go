@@ -1,7 +1,6 @@
 package phxpaxos
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -9,8 +8,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
@@ -18,37 +17,16 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
 
-// patience bounds every wait of a test; reaching it is a failure.
-const patience = 60 * time.Second
-
-func testContext(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// eventually polls until ok holds.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
-
 // noLeaks fails the test if it leaves goroutines behind. It has to be called
 // first, so that its cleanup runs last.
 func noLeaks(t testing.TB) {
 	before := runtime.NumGoroutine()
 	t.Cleanup(func() {
-		for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
-			if time.Now().After(end) {
-				stacks := make([]byte, 1<<20)
-				stacks = stacks[:runtime.Stack(stacks, true)]
-				t.Fatalf("%d goroutines, %d at the start:\n%s", runtime.NumGoroutine(), before, stacks)
-			}
-		}
+		await.Show(t, "the goroutines of the test end", func() bool { return runtime.NumGoroutine() <= before }, func() string {
+			stacks := make([]byte, 1<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			return fmt.Sprintf("%d goroutines, %d at the start:\n%s", runtime.NumGoroutine(), before, stacks)
+		})
 	})
 }
 
@@ -387,7 +365,7 @@ func (c *cluster) close() {
 func (c *cluster) agree(group, count int) []string {
 	c.t.Helper()
 	for i, m := range c.machines {
-		eventually(c.t, fmt.Sprintf("node %d executes %d values of group %d", i, count, group), func() bool {
+		await.True(c.t, fmt.Sprintf("node %d executes %d values of group %d", i, count, group), func() bool {
 			return len(m.values(group)) >= count
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
@@ -190,11 +191,11 @@ func proposeAsync(ctx context.Context, n *Node, group int, value string) <-chan 
 func TestLoopPropose(t *testing.T) {
 	n, s := scripted(t, 1, nil)
 	s[0].release = true
-	r, err := n.Propose(testContext(t), 0, 1, []byte("x"))
+	r, err := n.Propose(await.Context(t), 0, 1, []byte("x"))
 	if err != nil || r.Instance != 7 || r.Index != 0 || string(r.Output) != "done" {
 		t.Fatalf("got %+v, %v", r, err)
 	}
-	rs, err := n.BatchPropose(testContext(t), 0, []Entry{{1, []byte("a")}, {1, []byte("b")}, {sm.None, nil}})
+	rs, err := n.BatchPropose(await.Context(t), 0, []Entry{{1, []byte("a")}, {1, []byte("b")}, {sm.None, nil}})
 	if err != nil || len(rs) != 3 || rs[2].Index != 2 {
 		t.Fatalf("got %+v, %v", rs, err)
 	}
@@ -212,7 +213,7 @@ func TestLoopCancel(t *testing.T) {
 	n, s := scripted(t, 1, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	out := proposeAsync(ctx, n, 0, "x")
-	eventually(t, "the proposal reaches the group", func() bool { return s[0].has("propose x") })
+	await.True(t, "the proposal reaches the group", func() bool { return s[0].has("propose x") })
 	cancel()
 	got := <-out
 	if !errors.Is(got.err, ErrTimeout) || !errors.Is(got.err, context.Canceled) || Code(got.err) != 404 {
@@ -221,7 +222,7 @@ func TestLoopCancel(t *testing.T) {
 	if !strings.Contains(got.err.Error(), "unknown") {
 		t.Errorf("%q does not say that the outcome is unknown", got.err)
 	}
-	eventually(t, "the ticket is cancelled", func() bool { return s[0].has("cancel x") })
+	await.True(t, "the ticket is cancelled", func() bool { return s[0].has("cancel x") })
 }
 
 func TestLoopContextCause(t *testing.T) {
@@ -229,7 +230,7 @@ func TestLoopContextCause(t *testing.T) {
 	cause := errors.New("shutting down")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	out := proposeAsync(ctx, n, 0, "x")
-	eventually(t, "the proposal reaches the group", func() bool { return s[0].has("propose x") })
+	await.True(t, "the proposal reaches the group", func() bool { return s[0].has("propose x") })
 	cancel(cause)
 	got := <-out
 	if !errors.Is(got.err, ErrTimeout) || !errors.Is(got.err, context.Canceled) || !errors.Is(got.err, cause) {
@@ -270,7 +271,7 @@ func TestLoopPanic(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n, s := scripted(t, 2, nil)
 			first := proposeAsync(context.Background(), n, 0, "x")
-			eventually(t, "the proposal reaches the group", func() bool { return s[0].has("propose x") })
+			await.True(t, "the proposal reaches the group", func() bool { return s[0].has("propose x") })
 			s[0].set(func() {
 				s[0].trouble = func(in string) {
 					if in == "propose y" {
@@ -299,7 +300,7 @@ func TestLoopPanic(t *testing.T) {
 				t.Errorf("%d GroupFailed events", n.Count(event.GroupFailed))
 			}
 			s[1].set(func() { s[1].release = true })
-			if _, err := n.Propose(testContext(t), 1, 1, []byte("x")); err != nil {
+			if _, err := n.Propose(await.Context(t), 1, 1, []byte("x")); err != nil {
 				t.Errorf("the other group: %v", err)
 			}
 		})
@@ -313,7 +314,7 @@ func TestLoopSaveFailure(t *testing.T) {
 	store := n.store.(*memory)
 	store.hook = func([]storage.Put) error { return boom }
 	out := proposeAsync(context.Background(), n, 0, "x")
-	eventually(t, "the proposal reaches the group", func() bool { return s[0].has("propose x") })
+	await.True(t, "the proposal reaches the group", func() bool { return s[0].has("propose x") })
 	s[0].env.Save(group.Save{Seq: 1, Data: []byte("d")})
 	if got := <-out; !errors.Is(got.err, ErrGroupFailed) || !errors.Is(got.err, ErrStorage) || !errors.Is(got.err, boom) {
 		t.Fatalf("got %v", got.err)
@@ -327,7 +328,7 @@ func TestLoopClose(t *testing.T) {
 	for i := range 5 {
 		outs = append(outs, proposeAsync(context.Background(), n, 0, fmt.Sprint(i)))
 	}
-	eventually(t, "three wait in the gate", func() bool {
+	await.True(t, "three wait in the gate", func() bool {
 		waiting, _, _ := n.loops[0].gate.Stats()
 		s[0].mu.Lock()
 		defer s[0].mu.Unlock()
@@ -361,7 +362,7 @@ func TestLoopHold(t *testing.T) {
 	for i := range 4 {
 		proposeAsync(context.Background(), n, 0, fmt.Sprint(i))
 	}
-	eventually(t, "two wait", func() bool {
+	await.True(t, "two wait", func() bool {
 		waiting, _, _ := n.loops[0].gate.Stats()
 		return waiting == 2
 	})
@@ -388,7 +389,7 @@ func TestLoopHold(t *testing.T) {
 // What is refused without asking the group.
 func TestProposeRefused(t *testing.T) {
 	n, s := scripted(t, 2, nil)
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	large := make([]byte, 10485760-128-4+1)
 	for _, test := range []struct {
 		name  string
@@ -470,7 +471,7 @@ func TestReceive(t *testing.T) {
 	n.receive([]byte{2, 0, 0, 0, 0, 0, 9})
 	n.receive([]byte{0xff, 0xff, 0xff, 0xff, 0, 0, 9})
 	n.receive([]byte{1, 0, 0, 0, 0, 0, 9})
-	eventually(t, "the packet arrives", func() bool { return s[1].has("receive") })
+	await.True(t, "the packet arrives", func() bool { return s[1].has("receive") })
 	for kind, want := range map[event.Kind]uint64{event.PacketShort: 2, event.PacketBadGroup: 2, event.Enqueue: 1} {
 		if got := n.Count(kind); got != want {
 			t.Errorf("%v: %d, want %d", kind, got, want)
@@ -478,7 +479,7 @@ func TestReceive(t *testing.T) {
 	}
 	s[1].set(func() { s[1].trouble = func(string) { panic("bad packet") } })
 	n.receive([]byte{1, 0, 0, 0, 0, 0, 9})
-	eventually(t, "the group stops", func() bool { return n.GroupError(1) != nil })
+	await.True(t, "the group stops", func() bool { return n.GroupError(1) != nil })
 	if n.GroupError(0) != nil {
 		t.Error("the other stopped too")
 	}
@@ -496,7 +497,7 @@ func TestSomeInputsWait(t *testing.T) {
 		}
 	}
 	turn()
-	eventually(t, "the turn has ended", func() bool {
+	await.True(t, "the turn has ended", func() bool {
 		l.inbox.mu.Lock()
 		defer l.inbox.mu.Unlock()
 		return l.inbox.unhurried && !l.inbox.rung
@@ -513,9 +514,9 @@ func TestSomeInputsWait(t *testing.T) {
 	if !s[0].has("saved 3") {
 		t.Error("the next turn lacks what the disk reported")
 	}
-	eventually(t, "the reply comes with the next turn", func() bool { return s[0].has("receive") })
+	await.True(t, "the reply comes with the next turn", func() bool { return s[0].has("receive") })
 	n.receive(wire.AppendMessage(nil, wire.Header{Group: 0, Cluster: 1, CRC: true}, &paxos.Message{Kind: paxos.AcceptReply, Instance: 5, From: 2}))
-	eventually(t, "a reply of the current instance wakes", func() bool {
+	await.True(t, "a reply of the current instance wakes", func() bool {
 		s[0].mu.Lock()
 		defer s[0].mu.Unlock()
 		return strings.Count(strings.Join(s[0].log, "\n"), "receive") == 2
@@ -560,17 +561,17 @@ func TestOpenFailures(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer n.Close()
-			_, err = n.Propose(testContext(t), 3, 1, nil)
+			_, err = n.Propose(await.Context(t), 3, 1, nil)
 			if !errors.Is(err, ErrGroupFailed) || !errors.Is(err, test.want) {
 				t.Errorf("Propose: %v", err)
 			}
-			if _, err := n.GetInstanceValue(testContext(t), 3, 0); !errors.Is(err, ErrGroupFailed) {
+			if _, err := n.GetInstanceValue(await.Context(t), 3, 0); !errors.Is(err, ErrGroupFailed) {
 				t.Errorf("GetInstanceValue: %v", err)
 			}
 			if n.Count(event.GroupFailed) != 1 {
 				t.Errorf("%d GroupFailed events", n.Count(event.GroupFailed))
 			}
-			if _, err := n.Propose(testContext(t), 4, 1, nil); err != nil {
+			if _, err := n.Propose(await.Context(t), 4, 1, nil); err != nil {
 				t.Errorf("the next group: %v", err)
 			}
 		})

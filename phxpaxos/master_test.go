@@ -6,8 +6,10 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
 
@@ -43,7 +45,7 @@ func withMaster(logs []masterLog) func(i int, o *Options) {
 func masterOf(t testing.TB, c *cluster, not ...int) int {
 	t.Helper()
 	found := -1
-	soon(t, "one is master", func() bool {
+	await.True(t, "one is master", func() bool {
 		for i, n := range c.nodes {
 			if !slices.Contains(not, i) && n.IsMaster(0) {
 				found = i
@@ -54,15 +56,20 @@ func masterOf(t testing.TB, c *cluster, not ...int) int {
 	return found
 }
 
+// The elections run on the clock of a bubble, so that a lease of a second is one
+// also where the machine stands still, and what the leases promise is compared
+// to the millisecond. TestNeverTwoMasters has real processes and clocks.
+
 // One node is elected, everybody knows it, and it renews its version.
-func TestMasterIsElected(t *testing.T) {
-	noLeaks(t)
+func TestMasterIsElected(t *testing.T) { synctest.Test(t, masterIsElected) }
+
+func masterIsElected(t *testing.T) {
 	logs := make([]masterLog, 3)
 	c := newCluster(t, 3, 2, func(i int, o *Options) {
 		withMaster(logs)(i, o)
 		o.UseMaster, o.MasterGroups = false, []int{0}
 	})
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	m := masterOf(t, c)
 	for i, n := range c.nodes {
 		if id, err := n.WaitMaster(ctx, 0); err != nil || id != c.options[m].MyNode {
@@ -77,7 +84,7 @@ func TestMasterIsElected(t *testing.T) {
 			t.Errorf("node %d, group without elections: %v, %d, %v", i, id, version, err)
 		}
 		_, first, _ := n.MasterWithVersion(0)
-		soon(t, "the version grows", func() bool {
+		await.True(t, "the version grows", func() bool {
 			id, version, err := n.MasterWithVersion(0)
 			return id == c.options[m].MyNode && err == nil && version > first
 		})
@@ -87,10 +94,11 @@ func TestMasterIsElected(t *testing.T) {
 	}
 }
 
-func TestMasterErrors(t *testing.T) {
-	noLeaks(t)
+func TestMasterErrors(t *testing.T) { synctest.Test(t, masterErrors) }
+
+func masterErrors(t *testing.T) {
 	c := newCluster(t, 3, 1, withMaster(nil))
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	m := masterOf(t, c)
 	n, other := c.nodes[m], c.nodes[(m+1)%3]
 	_, err := other.WaitMaster(ctx, 0)
@@ -118,7 +126,7 @@ func TestMasterErrors(t *testing.T) {
 	}
 	wants(t, "lease, no such group", n.SetMasterLease(1, time.Second), ErrGroup, -5)
 	must(t, n.SetMasterLease(0, 2*time.Second))
-	soon(t, "the lease is longer", func() bool {
+	await.True(t, "the lease is longer", func() bool {
 		return n.loops[0].master.Load().until-n.now() > 1500*time.Millisecond
 	})
 	must(t, n.Close())
@@ -131,14 +139,15 @@ func TestMasterErrors(t *testing.T) {
 
 // The mastership goes where it is sent, or to somebody else, and this node has
 // none from the moment of the call.
-func TestMasterIsHandedOver(t *testing.T) {
-	noLeaks(t)
+func TestMasterIsHandedOver(t *testing.T) { synctest.Test(t, masterIsHandedOver) }
+
+func masterIsHandedOver(t *testing.T) {
 	logs := make([]masterLog, 3)
 	c := newCluster(t, 3, 1, func(i int, o *Options) {
 		withMaster(logs)(i, o)
 		o.MasterLease = 30 * time.Second // nothing here waits for its end
 	})
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	m := masterOf(t, c)
 	for range 3 {
 		next := (m + 1) % 3
@@ -146,7 +155,7 @@ func TestMasterIsHandedOver(t *testing.T) {
 		if c.nodes[m].IsMaster(0) {
 			t.Fatal("still master behind the transfer")
 		}
-		soon(t, "the next one is master", func() bool { return c.nodes[next].IsMaster(0) })
+		await.True(t, "the next one is master", func() bool { return c.nodes[next].IsMaster(0) })
 		m = next
 	}
 	must(t, c.nodes[m].DropMaster(ctx, 0))
@@ -158,7 +167,7 @@ func TestMasterIsHandedOver(t *testing.T) {
 		t.Error("who dropped it took it again")
 	}
 	for i := range logs {
-		soon(t, "all changes are told", func() bool {
+		await.True(t, "all changes are told", func() bool {
 			got := logs[i].all()
 			return len(got) > 0 && got[len(got)-1].node == c.options[last].MyNode
 		})
@@ -172,15 +181,16 @@ func TestMasterIsHandedOver(t *testing.T) {
 
 // A master that hears nobody is none when its lease has ended, before another
 // one is; the end alone is told to nobody.
-func TestMasterIsCutOff(t *testing.T) {
-	noLeaks(t)
+func TestMasterIsCutOff(t *testing.T) { synctest.Test(t, masterIsCutOff) }
+
+func masterIsCutOff(t *testing.T) {
 	logs := make([]masterLog, 3)
 	c := newCluster(t, 3, 1, withMaster(logs))
 	m := masterOf(t, c)
 	me := c.options[m].MyNode
 	c.hub.cut(func(from, to nodeid.ID) bool { return from == me || to == me })
 	began := time.Now()
-	soon(t, "the lease ends", func() bool { return !c.nodes[m].IsMaster(0) })
+	await.True(t, "the lease ends", func() bool { return !c.nodes[m].IsMaster(0) })
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("the lease of 1 s ran for %v more", took)
 	}
@@ -195,13 +205,14 @@ func TestMasterIsCutOff(t *testing.T) {
 		t.Errorf("who was cut off was told %v", got)
 	}
 	c.hub.cut(nil)
-	soon(t, "it knows the other one", func() bool { id, _ := c.nodes[m].Master(0); return id == c.options[next].MyNode })
+	await.True(t, "it knows the other one", func() bool { id, _ := c.nodes[m].Master(0); return id == c.options[next].MyNode })
 }
 
 // A planned restart: how long the group has no master.
-func TestCloseHandsTheMasterOver(t *testing.T) {
-	noLeaks(t)
-	c := realCluster(t, 3, 1, func(i int, o *Options) {
+func TestCloseHandsTheMasterOver(t *testing.T) { synctest.Test(t, closeHandsTheMasterOver) }
+
+func closeHandsTheMasterOver(t *testing.T) {
+	c := newCluster(t, 3, 1, func(i int, o *Options) {
 		withMaster(nil)(i, o)
 		o.MasterLease = 10 * time.Second
 	})
@@ -212,7 +223,7 @@ func TestCloseHandsTheMasterOver(t *testing.T) {
 		go func() { closed <- c.nodes[m].Close() }()
 		var gap, last time.Duration
 		began := time.Now()
-		soon(t, "another one is master", func() bool {
+		await.True(t, "another one is master", func() bool {
 			now := time.Since(began)
 			gap = max(gap, now-last)
 			if c.nodes[m].IsMaster(0) {
@@ -224,7 +235,7 @@ func TestCloseHandsTheMasterOver(t *testing.T) {
 		must(t, <-closed)
 		c.restart(m)
 		// It has to take part again before the next one leaves.
-		_, err := c.nodes[m].ReadIndex(testContext(t), 0)
+		_, err := c.nodes[m].ReadIndex(await.Context(t), 0)
 		must(t, err)
 	}
 	slices.Sort(gaps)
@@ -235,8 +246,9 @@ func TestCloseHandsTheMasterOver(t *testing.T) {
 }
 
 // A node that is alone, or without a majority, closes without waiting long.
-func TestCloseOfAMasterIsBounded(t *testing.T) {
-	noLeaks(t)
+func TestCloseOfAMasterIsBounded(t *testing.T) { synctest.Test(t, closeOfAMasterIsBounded) }
+
+func closeOfAMasterIsBounded(t *testing.T) {
 	c := newCluster(t, 1, 1, withMaster(nil))
 	masterOf(t, c)
 	began := time.Now()
@@ -269,9 +281,9 @@ func fenced(t *testing.T, lease time.Duration) *cluster {
 // leads proposes at the master, wherever it is, and returns who it was.
 func leads(t *testing.T, c *cluster, value string) (master int) {
 	t.Helper()
-	soon(t, "somebody proposes "+value, func() bool {
+	await.True(t, "somebody proposes "+value, func() bool {
 		for i, n := range c.nodes {
-			_, err := n.Propose(testContext(t), 0, 1, []byte(value))
+			_, err := n.Propose(await.Context(t), 0, 1, []byte(value))
 			if err == nil {
 				master = i
 				return true
@@ -288,10 +300,11 @@ func leads(t *testing.T, c *cluster, value string) (master int) {
 // In a fenced group everybody but the master is refused; and what several
 // masters proposed is the same everywhere, also for a node that replays it and
 // for one that was away, whose stored master is ahead of its log.
-func TestFencedRestartAndLearner(t *testing.T) {
-	noLeaks(t)
+func TestFencedRestartAndLearner(t *testing.T) { synctest.Test(t, fencedRestartAndLearner) }
+
+func fencedRestartAndLearner(t *testing.T) {
 	c := fenced(t, 10*time.Second)
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	m := leads(t, c, "first")
 	for i, n := range c.nodes {
 		if i == m {

@@ -9,20 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
-
-// soon polls until ok holds, with pauses: for what takes real time.
-func soon(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); <-time.After(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
 
 // realCluster is a cluster on real sockets and a real disk.
 func realCluster(t testing.TB, size, groups int, change func(i int, o *Options)) *cluster {
@@ -55,7 +46,7 @@ func must(t testing.TB, err error) {
 
 func put(t testing.TB, n *Node, value string) Result {
 	t.Helper()
-	r, err := n.Propose(testContext(t), 0, 1, []byte(value))
+	r, err := n.Propose(await.Context(t), 0, 1, []byte(value))
 	must(t, err)
 	return r
 }
@@ -64,7 +55,7 @@ func put(t testing.TB, n *Node, value string) Result {
 func TestMembershipErrors(t *testing.T) {
 	noLeaks(t)
 	c := realCluster(t, 3, 1, func(_ int, o *Options) { o.UseMembership = true })
-	ctx, n, all := testContext(t), c.nodes[0], c.options[0].Nodes
+	ctx, n, all := await.Context(t), c.nodes[0], c.options[0].Nodes
 	fourth, err := nodeid.Parse("127.0.0.1:9")
 	must(t, err)
 
@@ -118,9 +109,9 @@ func TestMembershipConflict(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:9", "127.0.0.1:10"} {
 		id, err := nodeid.Parse(addr)
 		must(t, err)
-		go func() { results <- c.nodes[0].AddMember(testContext(t), 0, id) }()
+		go func() { results <- c.nodes[0].AddMember(await.Context(t), 0, id) }()
 	}
-	soon(t, "both changes wait", func() bool { return underWay(t, c.nodes[0]) == 2 })
+	await.True(t, "both changes wait", func() bool { return underWay(t, c.nodes[0]) == 2 })
 	c.restart(1)
 	c.restart(2)
 	first, second := <-results, <-results
@@ -149,15 +140,15 @@ func TestForeignCluster(t *testing.T) {
 	put(t, c.nodes[1], "theirs")
 	c.start(0)
 	var err error
-	soon(t, "the foreign cluster is noticed", func() bool {
-		ctx, cancel := context.WithTimeout(testContext(t), 100*time.Millisecond)
+	await.True(t, "the foreign cluster is noticed", func() bool {
+		ctx, cancel := context.WithTimeout(await.Context(t), 100*time.Millisecond)
 		defer cancel()
 		_, err = c.nodes[0].Propose(ctx, 0, 1, []byte("mixed"))
 		return errors.Is(err, ErrForeignCluster)
 	})
 	wants(t, "propose", err, ErrForeignCluster, -501)
 	id, _ := nodeid.Parse("127.0.0.1:9")
-	wants(t, "add", c.nodes[0].AddMember(testContext(t), 0, id), ErrForeignCluster, -501)
+	wants(t, "add", c.nodes[0].AddMember(await.Context(t), 0, id), ErrForeignCluster, -501)
 }
 
 // memberLog remembers the calls of MembersChanged.
@@ -187,10 +178,10 @@ func TestMembersComeAndGo(t *testing.T) {
 	c := newCluster(t, 5, 1, func(i int, o *Options) {
 		o.Nodes, o.UseMembership, o.MembersChanged = all[:3], true, logs[i].changed
 	})
-	ctx, n := testContext(t), c.nodes[0]
+	ctx, n := await.Context(t), c.nodes[0]
 	put(t, n, "first")
 	for i := range c.machines {
-		soon(t, "all nodes learn", func() bool { return len(c.machines[i].values(0)) == 1 })
+		await.True(t, "all nodes learn", func() bool { return len(c.machines[i].values(0)) == 1 })
 	}
 	_, err := c.nodes[3].Propose(ctx, 0, 1, []byte("too early"))
 	wants(t, "propose before being a member", err, ErrNotMember, 17)
@@ -213,7 +204,7 @@ func TestMembersComeAndGo(t *testing.T) {
 		if i == 1 || i == 4 { // removed; nobody has to tell them
 			continue
 		}
-		soon(t, fmt.Sprintf("node %d is told", i), func() bool { return len(logs[i].all()) >= len(want) })
+		await.True(t, fmt.Sprintf("node %d is told", i), func() bool { return len(logs[i].all()) >= len(want) })
 		if got := logs[i].all(); !slices.Equal(got, want) {
 			t.Errorf("node %d was told %v, want %v", i, got, want)
 		}
@@ -223,7 +214,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	}
 	logs[2].calls = nil
 	c.restart(2)
-	soon(t, "node 2 is told at its start", func() bool { return len(logs[2].all()) > 0 })
+	await.True(t, "node 2 is told at its start", func() bool { return len(logs[2].all()) > 0 })
 	if got := logs[2].all(); !slices.Equal(got, want[len(want)-1:]) {
 		t.Errorf("at the restart it was told %v", got)
 	}
@@ -231,9 +222,9 @@ func TestMembersComeAndGo(t *testing.T) {
 	must(t, c.nodes[0].RemoveMember(ctx, 0, all[0]))
 	_, err = c.nodes[0].Propose(ctx, 0, 1, []byte("too late"))
 	wants(t, "propose when removed", err, ErrNotMember, 17)
-	soon(t, "node 2 knows", func() bool { m, _, _ := c.nodes[2].Members(0); return len(m) == 2 })
+	await.True(t, "node 2 knows", func() bool { m, _, _ := c.nodes[2].Members(0); return len(m) == 2 })
 	must(t, c.nodes[2].RemoveMember(ctx, 0, all[2]))
-	soon(t, "node 3 is alone", func() bool { m, _, _ := c.nodes[3].Members(0); return len(m) == 1 })
+	await.True(t, "node 3 is alone", func() bool { m, _, _ := c.nodes[3].Members(0); return len(m) == 1 })
 	put(t, c.nodes[3], "alone")
 	wants(t, "remove the last", c.nodes[3].RemoveMember(ctx, 0, all[3]), ErrOptions, -2)
 }
@@ -260,8 +251,8 @@ func TestCallbacksWaitForSlowOnes(t *testing.T) {
 	})
 	<-entered
 	put(t, c.nodes[0], "first")
-	must(t, c.nodes[0].AddMember(testContext(t), 0, all[3]))
-	must(t, c.nodes[0].RemoveMember(testContext(t), 0, all[3]))
+	must(t, c.nodes[0].AddMember(await.Context(t), 0, all[3]))
+	must(t, c.nodes[0].RemoveMember(await.Context(t), 0, all[3]))
 	close(gate)
 	must(t, c.nodes[0].Close())
 	want := []string{fmt.Sprint(0, all[:3]), fmt.Sprint(0, all[:3]), fmt.Sprint(0, all), fmt.Sprint(0, all[:3])}
@@ -279,7 +270,7 @@ func TestFollowerChain(t *testing.T) {
 		o.Nodes = all[:3]
 		o.Followers = []Follower{{Node: all[3], Follows: all[0]}, {Node: all[4], Follows: all[3]}}
 	})
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	for i := range 20 {
 		put(t, c.nodes[i%3], fmt.Sprint("value ", i))
 	}

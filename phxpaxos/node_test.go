@@ -12,8 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -23,7 +25,7 @@ import (
 func TestSingleNode(t *testing.T) {
 	noLeaks(t)
 	c := newCluster(t, 1, 1, nil)
-	n, ctx := c.nodes[0], testContext(t)
+	n, ctx := c.nodes[0], await.Context(t)
 	for i := range 100 {
 		r, err := n.Propose(ctx, 0, 1, fmt.Appendf(nil, "value %d", i))
 		if err != nil {
@@ -57,7 +59,7 @@ func TestThreeNodes(t *testing.T) {
 	noLeaks(t)
 	const callers, each = 4, 25
 	c := newCluster(t, 3, 1, nil)
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	var mu sync.Mutex
 	where := map[string]Result{}
 	var wg sync.WaitGroup
@@ -85,7 +87,7 @@ func TestThreeNodes(t *testing.T) {
 	}
 	for value, r := range where {
 		for i, n := range c.nodes {
-			eventually(t, "the instance is decided here", func() bool { now, _ := n.NowInstanceID(0); return now > r.Instance })
+			await.True(t, "the instance is decided here", func() bool { now, _ := n.NowInstanceID(0); return now > r.Instance })
 			entries, err := n.GetInstanceValue(ctx, 0, r.Instance)
 			if err != nil || len(entries) <= r.Index || string(entries[r.Index].Value) != value || entries[r.Index].SM != 1 {
 				t.Fatalf("node %d, %s at %d.%d: %v, %v", i, value, r.Instance, r.Index, entries, err)
@@ -126,7 +128,7 @@ func TestManyGroups(t *testing.T) {
 	noLeaks(t)
 	const groups, each = 100, 3
 	c := newCluster(t, 3, groups, nil)
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	var wg sync.WaitGroup
 	for i, n := range c.nodes {
 		for g := range groups {
@@ -156,7 +158,7 @@ func TestManyGroups(t *testing.T) {
 // executed in its order.
 func TestBatches(t *testing.T) {
 	c := newCluster(t, 3, 1, nil)
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	var entries []Entry
 	var want []string
 	for i := range 500 {
@@ -196,7 +198,7 @@ func TestBatches(t *testing.T) {
 // The value belongs to the caller as soon as Propose is back.
 func TestProposeCopies(t *testing.T) {
 	c := newCluster(t, 1, 1, nil)
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	value := make([]byte, 8)
 	for i := range 50 {
 		copy(value, fmt.Sprintf("%08d", i))
@@ -216,7 +218,7 @@ func TestProposeCopies(t *testing.T) {
 func TestRestartReplays(t *testing.T) {
 	noLeaks(t)
 	c := newCluster(t, 3, 2, nil)
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	for i := range 40 {
 		if _, err := c.nodes[i%3].Propose(ctx, i%2, 1, fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)
@@ -239,7 +241,7 @@ func TestRestartReplays(t *testing.T) {
 
 func TestGetInstanceValueErrors(t *testing.T) {
 	c := newCluster(t, 1, 1, nil)
-	n, ctx := c.nodes[0], testContext(t)
+	n, ctx := c.nodes[0], await.Context(t)
 	for i := range 3 {
 		if _, err := n.Propose(ctx, 0, 1, fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)
@@ -275,10 +277,11 @@ func TestGetInstanceValueErrors(t *testing.T) {
 
 // A minority cannot decide: its callers wait, and what they gave up on may
 // still be chosen later, once.
-func TestNoQuorum(t *testing.T) {
-	noLeaks(t)
+func TestNoQuorum(t *testing.T) { synctest.Test(t, noQuorum) }
+
+func noQuorum(t *testing.T) {
 	c := newCluster(t, 3, 1, nil)
-	if _, err := c.nodes[0].Propose(testContext(t), 0, 1, []byte("first")); err != nil {
+	if _, err := c.nodes[0].Propose(await.Context(t), 0, 1, []byte("first")); err != nil {
 		t.Fatal(err)
 	}
 	c.agree(0, 1)
@@ -293,11 +296,11 @@ func TestNoQuorum(t *testing.T) {
 	if n := c.nodes[0].Count(event.CommitTimeout); n != 1 {
 		t.Errorf("%d CommitTimeout events", n)
 	}
-	if _, err := c.nodes[1].Propose(testContext(t), 0, 1, []byte("second")); err != nil {
+	if _, err := c.nodes[1].Propose(await.Context(t), 0, 1, []byte("second")); err != nil {
 		t.Fatal(err)
 	}
 	c.hub.cut(nil)
-	if _, err := c.nodes[0].Propose(testContext(t), 0, 1, []byte("third")); err != nil {
+	if _, err := c.nodes[0].Propose(await.Context(t), 0, 1, []byte("third")); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]int{}
@@ -335,7 +338,7 @@ func TestStateMachineTroubles(t *testing.T) {
 			return nil
 		}
 	})
-	n, ctx := c.nodes[0], testContext(t)
+	n, ctx := c.nodes[0], await.Context(t)
 
 	_, err := n.Propose(ctx, 0, 1, []byte("panic"))
 	if !errors.Is(err, ErrGroupFailed) || !strings.Contains(err.Error(), "told to") {
@@ -375,7 +378,7 @@ func TestStateMachineTroubles(t *testing.T) {
 // A state machine that is added takes part from then on.
 func TestAddStateMachine(t *testing.T) {
 	c := newCluster(t, 1, 3, nil)
-	n, ctx := c.nodes[0], testContext(t)
+	n, ctx := c.nodes[0], await.Context(t)
 	if _, err := n.Propose(ctx, 1, 2, []byte("early")); !errors.Is(err, ErrNoStateMachine) {
 		t.Fatalf("unknown id: %v", err)
 	}
@@ -412,7 +415,7 @@ func TestFollower(t *testing.T) {
 		o.Followers = []Follower{{Node: o.Nodes[2], Follows: o.Nodes[0]}}
 		o.Nodes = o.Nodes[:2]
 	})
-	if _, err := c.nodes[2].Propose(testContext(t), 0, 1, nil); !errors.Is(err, ErrFollower) || Code(err) != 16 {
+	if _, err := c.nodes[2].Propose(await.Context(t), 0, 1, nil); !errors.Is(err, ErrFollower) || Code(err) != 16 {
 		t.Errorf("got %v", err)
 	}
 }
@@ -469,7 +472,7 @@ func TestRealClusters(t *testing.T) {
 				o.MyNode, o.Nodes, o.Network, o.LogStorage = all[i], all, nil, nil
 				o.LogStoragePath, o.UDPMaxSize = t.TempDir(), udp
 			})
-			ctx := testContext(t)
+			ctx := await.Context(t)
 			large := bytes.Repeat([]byte("large "), 50000)
 			var wg sync.WaitGroup
 			for i, n := range c.nodes {
@@ -510,10 +513,10 @@ func TestLargestValue(t *testing.T) {
 	all := freeIDs(t, 3)
 	c := newCluster(t, 3, 1, func(i int, o *Options) { o.MyNode, o.Nodes, o.Network = all[i], all, nil })
 	value := bytes.Repeat([]byte("x"), 10485760-128-4+1)
-	if _, err := c.nodes[0].Propose(testContext(t), 0, 1, value); !errors.Is(err, ErrValueTooLarge) || Code(err) != 18 {
+	if _, err := c.nodes[0].Propose(await.Context(t), 0, 1, value); !errors.Is(err, ErrValueTooLarge) || Code(err) != 18 {
 		t.Errorf("one too many: %v", err)
 	}
-	if _, err := c.nodes[0].Propose(testContext(t), 0, 1, value[1:]); err != nil {
+	if _, err := c.nodes[0].Propose(await.Context(t), 0, 1, value[1:]); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.agree(0, 1); len(got[0]) != len(value)-1 {
@@ -551,13 +554,13 @@ func TestCancelStress(t *testing.T) {
 	}
 	wg.Wait()
 	close(places)
-	last, err := c.nodes[0].Propose(testContext(t), 0, 1, []byte("last"))
+	last, err := c.nodes[0].Propose(await.Context(t), 0, 1, []byte("last"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]int{}
 	for i := range last.Instance {
-		entries, err := c.nodes[0].GetInstanceValue(testContext(t), 0, i)
+		entries, err := c.nodes[0].GetInstanceValue(await.Context(t), 0, i)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -568,7 +571,7 @@ func TestCancelStress(t *testing.T) {
 		}
 	}
 	for p := range places {
-		entries, err := c.nodes[0].GetInstanceValue(testContext(t), 0, p.at.Instance)
+		entries, err := c.nodes[0].GetInstanceValue(await.Context(t), 0, p.at.Instance)
 		if err != nil || len(entries) <= p.at.Index || string(entries[p.at.Index].Value) != p.value {
 			t.Fatalf("%q is not at %d.%d: %v", p.value, p.at.Instance, p.at.Index, err)
 		}
@@ -664,7 +667,7 @@ func testDamagedLog(t *testing.T, l LogLayout, file string) {
 	}
 	for i := range 20 {
 		for g := range 3 {
-			if _, err := n.Propose(testContext(t), g, 1, fmt.Appendf(nil, "a value of some length: %d of group %d", i, g)); err != nil {
+			if _, err := n.Propose(await.Context(t), g, 1, fmt.Appendf(nil, "a value of some length: %d of group %d", i, g)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -688,11 +691,11 @@ func testDamagedLog(t *testing.T, l LogLayout, file string) {
 		t.Fatal(err)
 	}
 	defer n.Close()
-	if _, err := n.Propose(testContext(t), 1, 1, nil); !errors.Is(err, ErrGroupFailed) || !errors.Is(err, storage.ErrDamaged) {
+	if _, err := n.Propose(await.Context(t), 1, 1, nil); !errors.Is(err, ErrGroupFailed) || !errors.Is(err, storage.ErrDamaged) {
 		t.Errorf("damaged group: %v", err)
 	}
 	for _, g := range []int{0, 2} {
-		if _, err := n.Propose(testContext(t), g, 1, []byte("more")); err != nil {
+		if _, err := n.Propose(await.Context(t), g, 1, []byte("more")); err != nil {
 			t.Errorf("group %d: %v", g, err)
 		}
 	}
@@ -750,7 +753,7 @@ func TestRunAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.Propose(testContext(t), 0, sm.None, []byte("x")); err != nil {
+		if _, err := n.Propose(await.Context(t), 0, sm.None, []byte("x")); err != nil {
 			t.Error(err)
 		}
 		if err := n.Close(); err != nil {

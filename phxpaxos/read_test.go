@@ -7,8 +7,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -18,7 +20,7 @@ import (
 func TestReadIndexSeesWhatWasAcknowledged(t *testing.T) {
 	noLeaks(t)
 	c := newCluster(t, 3, 1, nil)
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	for i := range 60 {
 		r := put(t, c.nodes[i%3], fmt.Sprint(i))
 		for k, n := range c.nodes {
@@ -40,7 +42,7 @@ func TestReadIndexSeesWhatWasAcknowledged(t *testing.T) {
 func TestReadErrors(t *testing.T) {
 	noLeaks(t)
 	c := newCluster(t, 3, 1, func(_ int, o *Options) { o.ProposeTimeout = 100 * time.Millisecond })
-	ctx, n := testContext(t), c.nodes[0]
+	ctx, n := await.Context(t), c.nodes[0]
 	_, err := n.ReadIndex(ctx, 7)
 	wants(t, "no such group", err, ErrGroup, -5)
 	_, err = n.LeaseRead(7)
@@ -64,7 +66,7 @@ func TestReadErrors(t *testing.T) {
 		wants(t, "cancelled", err, why, 404)
 	}
 	go func() { _, err := n.ReadIndex(context.Background(), 0); results <- err }()
-	soon(t, "the read is under way", func() bool { return underWay(t, n) == 1 })
+	await.True(t, "the read is under way", func() bool { return underWay(t, n) == 1 })
 	must(t, n.Close())
 	wants(t, "closing", <-results, ErrClosed, -1)
 	_, err = n.ReadIndex(ctx, 0)
@@ -76,10 +78,11 @@ func TestReadErrors(t *testing.T) {
 }
 
 // Readers that wait at the same time share a round.
-func TestReadersShareRounds(t *testing.T) {
-	noLeaks(t)
+func TestReadersShareRounds(t *testing.T) { synctest.Test(t, readersShareRounds) }
+
+func readersShareRounds(t *testing.T) {
 	c := newCluster(t, 3, 1, nil)
-	ctx, n := testContext(t), c.nodes[1]
+	ctx, n := await.Context(t), c.nodes[1]
 	put(t, c.nodes[0], "value")
 	const readers = 200
 	c.hub.cut(func(nodeid.ID, nodeid.ID) bool { return true })
@@ -91,7 +94,7 @@ func TestReadersShareRounds(t *testing.T) {
 			}
 		})
 	}
-	soon(t, "all wait", func() bool { return underWay(t, n) == readers })
+	await.True(t, "all wait", func() bool { return underWay(t, n) == readers })
 	before := c.nodes[0].Count(event.PacketIn)
 	c.hub.cut(nil)
 	wg.Wait()
@@ -114,8 +117,9 @@ func underWay(t *testing.T, n *Node) (count int) {
 
 // The master of a fenced group reads without a message, also when it is cut
 // off, until its lease ends; and never afterwards.
-func TestLeaseRead(t *testing.T) {
-	noLeaks(t)
+func TestLeaseRead(t *testing.T) { synctest.Test(t, leaseRead) }
+
+func leaseRead(t *testing.T) {
 	c := fenced(t, time.Second)
 	m := leads(t, c, "value")
 	n := c.nodes[m]
@@ -128,13 +132,13 @@ func TestLeaseRead(t *testing.T) {
 	if _, err := n.LeaseRead(0); err != nil {
 		t.Errorf("cut off within the lease: %v", err)
 	}
-	soon(t, "the lease ends", func() bool { _, err = n.LeaseRead(0); return err != nil })
+	await.True(t, "the lease ends", func() bool { _, err = n.LeaseRead(0); return err != nil })
 	wants(t, "behind the lease", err, ErrNotMaster, -1)
 	var next int
-	soon(t, "another one proposes", func() bool {
+	await.True(t, "another one proposes", func() bool {
 		for i := range c.nodes {
 			if i != m {
-				if _, err := c.nodes[i].Propose(testContext(t), 0, 1, []byte("newer")); err == nil {
+				if _, err := c.nodes[i].Propose(await.Context(t), 0, 1, []byte("newer")); err == nil {
 					next = i
 					return true
 				}
@@ -154,16 +158,19 @@ func TestLeaseRead(t *testing.T) {
 // holds a vote for it must not show the value while the master may still
 // answer without it.
 func TestLeaseReadAfterReadIndexElsewhere(t *testing.T) {
-	noLeaks(t)
+	synctest.Test(t, leaseReadAfterReadIndexElsewhere)
+}
+
+func leaseReadAfterReadIndexElsewhere(t *testing.T) {
 	c := fenced(t, 2*time.Second)
 	m := leads(t, c, "value 1")
 	leads(t, c, "value 2") // from here on the master need not prepare
 	other := (m + 1) % 3
 	me := c.options[m].MyNode
-	_, err := c.nodes[other].ReadIndex(testContext(t), 0)
+	_, err := c.nodes[other].ReadIndex(await.Context(t), 0)
 	must(t, err)
 	c.hub.cut(func(_, to nodeid.ID) bool { return to == me })
-	late, cancel := context.WithCancel(testContext(t))
+	late, cancel := context.WithCancel(await.Context(t))
 	defer cancel()
 	var lost atomic.Bool
 	done := make(chan struct{})
@@ -173,8 +180,8 @@ func TestLeaseReadAfterReadIndexElsewhere(t *testing.T) {
 		lost.Store(err != nil)
 	}()
 	reached := false
-	soon(t, "the lease ends", func() bool {
-		_, err := c.nodes[other].ReadIndex(testContext(t), 0)
+	await.True(t, "the lease ends", func() bool {
+		_, err := c.nodes[other].ReadIndex(await.Context(t), 0)
 		must(t, err)
 		read := len(c.machines[other].values(0)) == 3
 		if _, err := c.nodes[m].LeaseRead(0); err == nil {

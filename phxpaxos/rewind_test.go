@@ -6,8 +6,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
@@ -55,9 +57,13 @@ func (f *forgetful) forget(group int) {
 // A group that has nothing to do notices at once that its state machine fell
 // back, also one that was added later.
 func TestStateMachineThatFellBackWakesItsGroup(t *testing.T) {
+	synctest.Test(t, stateMachineThatFellBackWakesItsGroup)
+}
+
+func stateMachineThatFellBackWakesItsGroup(t *testing.T) {
 	first, late := newForgetful(1), newForgetful(2)
 	c := newCluster(t, 1, 1, func(_ int, o *Options) { o.StateMachines = []sm.StateMachine{first} })
-	n, ctx := c.nodes[0], testContext(t)
+	n, ctx := c.nodes[0], await.Context(t)
 	if err := n.AddStateMachine(late); err != nil {
 		t.Fatal(err)
 	}
@@ -72,12 +78,12 @@ func TestStateMachineThatFellBackWakesItsGroup(t *testing.T) {
 		want := f.values(0)
 		began := time.Now()
 		f.forget(0)
-		eventually(t, "everything is executed again", func() bool { return slices.Equal(f.values(0), want) })
+		await.True(t, "everything is executed again", func() bool { return slices.Equal(f.values(0), want) })
 		// A group that is not woken looks again after 3 s, when it asks its peers.
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("machine %d: that took %v", i, took)
 		}
-		eventually(t, "the end is told", func() bool { return n.Count(event.RewindEnd) == uint64(i+1) })
+		await.True(t, "the end is told", func() bool { return n.Count(event.RewindEnd) == uint64(i+1) })
 	}
 	if err := n.Close(); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
 
@@ -46,7 +47,7 @@ func (r *rolling) client(t *testing.T, id int) {
 				return
 			default:
 			}
-			_, err := r.node(id).Propose(testContext(t), 0, 1, []byte(value))
+			_, err := r.node(id).Propose(await.Context(t), 0, 1, []byte(value))
 			if errors.Is(err, ErrNotMember) { // it is chosen nowhere
 				id++
 				continue
@@ -90,7 +91,7 @@ func TestRollingReplacement(t *testing.T) {
 		c.options[i].StateMachines = []sm.StateMachine{c.machines[i]}
 		c.nodes[i] = nil
 	}
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	r := &rolling{alive: slices.Clone(c.nodes[:3]), acked: map[string]bool{}, doubt: map[string]bool{}, start: time.Now(), stop: make(chan struct{})}
 	var wg sync.WaitGroup
 	for id := range 50 {
@@ -99,14 +100,14 @@ func TestRollingReplacement(t *testing.T) {
 	acked := func() int { r.mu.Lock(); defer r.mu.Unlock(); return len(r.acked) }
 	more := func(count int) {
 		target := acked() + count
-		soon(t, "the clients go on", func() bool { return acked() >= target })
+		await.True(t, "the clients go on", func() bool { return acked() >= target })
 	}
 	more(500)
 	for i := range 3 {
 		joins, leaves := i+3, i
 		c.options[joins].Nodes, _, _ = r.node(0).Members(0)
 		c.start(joins)
-		soon(t, "the new node catches up", func() bool {
+		await.True(t, "the new node catches up", func() bool {
 			there, _ := c.nodes[joins].NowInstanceID(0)
 			here, _ := r.node(0).NowInstanceID(0)
 			return there+10 >= here
@@ -125,7 +126,7 @@ func TestRollingReplacement(t *testing.T) {
 	must(t, func() error { _, err := c.nodes[3].ReadIndex(ctx, 0); return err }())
 	want := len(c.machines[3].values(0))
 	for i := 3; i < 6; i++ {
-		soon(t, "all have the same", func() bool { return len(c.machines[i].values(0)) == want })
+		await.True(t, "all have the same", func() bool { return len(c.machines[i].values(0)) == want })
 		if got := c.machines[i].values(0); !slices.Equal(got, c.machines[3].values(0)) {
 			t.Errorf("node %d differs", i)
 		}

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
 
@@ -197,7 +198,7 @@ func (c *ledgers) wipe(i int) {
 func (c *ledgers) propose(node, n int) {
 	c.t.Helper()
 	for i := range n {
-		if _, err := c.nodes[node].Propose(testContext(c.t), 0, 1, []byte(fmt.Sprint("value ", i))); err != nil {
+		if _, err := c.nodes[node].Propose(await.Context(c.t), 0, 1, []byte(fmt.Sprint("value ", i))); err != nil {
 			c.t.Fatal(err)
 		}
 	}
@@ -206,7 +207,7 @@ func (c *ledgers) propose(node, n int) {
 func (c *ledgers) level() {
 	c.t.Helper()
 	for i := range c.nodes {
-		eventually(c.t, fmt.Sprintf("node %d is level with node 0", i), func() bool {
+		await.True(c.t, fmt.Sprintf("node %d is level with node 0", i), func() bool {
 			a, b := c.machines[0].shown.Load(), c.machines[i].shown.Load()
 			return b != nil && *a == *b
 		})
@@ -220,7 +221,7 @@ func TestWipedNodeComesBack(t *testing.T) {
 	c := newLedgers(t, 3, func(l *ledger) { l.pad = 5<<20 + 17 })
 	c.propose(0, 1200)
 	for i := range 2 {
-		eventually(t, "the log is cleaned", func() bool {
+		await.True(t, "the log is cleaned", func() bool {
 			at, err := c.nodes[i].MinChosenInstanceID(0)
 			return err == nil && at >= 500
 		})
@@ -236,7 +237,7 @@ func TestWipedNodeComesBack(t *testing.T) {
 	c.propose(2, 10)
 	c.level()
 	for i, m := range c.machines {
-		eventually(t, "snapshots are released", func() bool { return m.holds.Load() == 0 })
+		await.True(t, "snapshots are released", func() bool { return m.holds.Load() == 0 })
 		if left, _ := filepath.Glob(filepath.Join(c.logDir(i), "g0", "cp_tmp_*")); len(left) > 0 {
 			t.Errorf("node %d still has %v", i, left)
 		}

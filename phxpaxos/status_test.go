@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
@@ -23,7 +24,7 @@ func groupStatus(t testing.TB, n *Node, group int) GroupStatus {
 func TestStatusOfACluster(t *testing.T) {
 	noLeaks(t)
 	c := newCluster(t, 3, 2, func(_ int, o *Options) { o.UseMaster = true })
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	master, err := c.nodes[0].WaitMaster(ctx, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +33,7 @@ func TestStatusOfACluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "all nodes know of the master and the value", func() bool {
+	await.True(t, "all nodes know of the master and the value", func() bool {
 		for _, n := range c.nodes {
 			s := groupStatus(t, n, 0)
 			if s.Master != master || s.IsMaster != (n.me == master) || s.LeaseLeft <= 0 || s.Instance <= r.Instance {
@@ -50,7 +51,7 @@ func TestStatusOfACluster(t *testing.T) {
 		t.Errorf("status of the node: %+v", node)
 	}
 	for i, p := range node.Peers {
-		if p.Node != c.nodes[i+1].me || !p.Heard || p.Ago < 0 || p.Ago > patience {
+		if p.Node != c.nodes[i+1].me || !p.Heard || p.Ago < 0 || p.Ago > node.Uptime {
 			t.Errorf("peer %d: %+v", i, p)
 		}
 	}
@@ -71,21 +72,21 @@ func TestStatusWhileTheStateMachineHangs(t *testing.T) {
 			o.StateMachines = []sm.StateMachine{hang}
 		}
 	})
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	for range 3 {
 		if _, err := c.nodes[0].Propose(ctx, 0, 1, []byte("v")); err != nil {
 			close(release)
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "packets gather behind the machine that hangs", func() bool {
+	await.True(t, "packets gather behind the machine that hangs", func() bool {
 		return groupStatus(t, c.nodes[2], 0).Packets > 0
 	})
 	if s := groupStatus(t, c.nodes[2], 0); s.Instance != 0 {
 		t.Errorf("a group that executes instance 0 says it is at %d", s.Instance)
 	}
 	close(release)
-	eventually(t, "the group has caught up", func() bool {
+	await.True(t, "the group has caught up", func() bool {
 		s := groupStatus(t, c.nodes[2], 0)
 		return s.Instance == 3 && s.Highest == 3 && s.Packets == 0
 	})
@@ -94,7 +95,7 @@ func TestStatusWhileTheStateMachineHangs(t *testing.T) {
 func TestStatusOfLag(t *testing.T) {
 	noLeaks(t)
 	c := newCluster(t, 3, 1, nil)
-	ctx := testContext(t)
+	ctx := await.Context(t)
 	cut := c.nodes[2].me
 	c.hub.cut(func(from, to nodeid.ID) bool { return to == cut })
 	for range 5 {
@@ -110,7 +111,7 @@ func TestStatusOfLag(t *testing.T) {
 	if _, err := c.nodes[0].Propose(ctx, 0, 1, []byte("v")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it knows that it lags", func() bool {
+	await.True(t, "it knows that it lags", func() bool {
 		s := groupStatus(t, c.nodes[2], 0)
 		return s.Instance == 0 && s.Highest >= 5
 	})
@@ -118,7 +119,7 @@ func TestStatusOfLag(t *testing.T) {
 	if _, err := c.nodes[0].Propose(ctx, 0, 1, []byte("v")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it catches up", func() bool {
+	await.True(t, "it catches up", func() bool {
 		s := groupStatus(t, c.nodes[2], 0)
 		return s.Instance == 7 && s.Highest == 7
 	})
@@ -131,13 +132,13 @@ func TestStatusOfADiskThatHangs(t *testing.T) {
 	c.stores[0].mu.Lock()
 	c.stores[0].hook = func([]storage.Put) error { <-release; return nil }
 	c.stores[0].mu.Unlock()
-	ctx, cancel := context.WithCancel(testContext(t))
+	ctx, cancel := context.WithCancel(await.Context(t))
 	done := make(chan error, 1)
 	go func() {
 		_, err := c.nodes[0].Propose(ctx, 0, 1, []byte("v"))
 		done <- err
 	}()
-	eventually(t, "the write runs", func() bool { return c.nodes[0].Status().DiskBusy > 0 })
+	await.True(t, "the write runs", func() bool { return c.nodes[0].Status().DiskBusy > 0 })
 	if s := groupStatus(t, c.nodes[0], 0); s.Proposals != 1 || s.Waiting != 0 {
 		t.Errorf("one proposal is under way, the status says %d, and %d wait", s.Proposals, s.Waiting)
 	}
@@ -146,7 +147,7 @@ func TestStatusOfADiskThatHangs(t *testing.T) {
 		t.Error(err)
 	}
 	cancel()
-	eventually(t, "the write has ended", func() bool {
+	await.True(t, "the write has ended", func() bool {
 		s := c.nodes[0].Status()
 		return s.DiskBusy == 0 && s.DiskTook > 0
 	})
@@ -160,10 +161,10 @@ func TestStatusOfAGroupThatStopped(t *testing.T) {
 		return &storage.WriteError{Groups: map[int]error{1: errors.New("broken disk")}}
 	}
 	c.stores[0].mu.Unlock()
-	if _, err := c.nodes[0].Propose(testContext(t), 1, 1, []byte("v")); !errors.Is(err, ErrGroupFailed) {
+	if _, err := c.nodes[0].Propose(await.Context(t), 1, 1, []byte("v")); !errors.Is(err, ErrGroupFailed) {
 		t.Fatalf("proposing: %v, want ErrGroupFailed", err)
 	}
-	eventually(t, "the status says that the group has stopped", func() bool {
+	await.True(t, "the status says that the group has stopped", func() bool {
 		s := groupStatus(t, c.nodes[0], 1)
 		return errors.Is(s.Err, ErrGroupFailed) && s.Master == nodeid.None
 	})

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 )
 
 // longVariable makes the tests with killed and paused processes run for as
@@ -136,8 +138,8 @@ func TestNeverTwoMasters(t *testing.T) {
 		}
 		return masters > 1
 	}
-	begin := time.Now()
-	for end := begin.Add(duration(t, 20*time.Second)); time.Now().Before(end) || !changed() && time.Since(begin) < patience; {
+	end := time.Now().Add(duration(t, 20*time.Second))
+	for most := end.Add(await.Limit(t)); time.Now().Before(end) || !changed() && time.Now().Before(most); {
 		disturb(c, lease)
 	}
 	for _, p := range c.nodes {
