@@ -7,22 +7,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/process"
 )
-
-// soon is how long anything may take that has to happen; it is long because
-// machines that run tests are slow, and a test that passes never waits for it.
-const soon = 60 * time.Second
 
 // binary is the program under test, built once for all tests.
 var binary = sync.OnceValues(func() (string, error) {
@@ -65,13 +63,27 @@ func newCluster(t *testing.T, size int) *cluster {
 	for i := range size {
 		c.start(i)
 	}
+	c.vote()
 	return c
 }
 
 func (c *cluster) start(i int) {
 	c.t.Helper()
-	c.nodes[i] = launch(c.t, c.dir, c.ids[i].String(), nodeaddr.List(c.ids))
+	c.nodes[i] = launch(c.t, c.dir, "-monitor", "127.0.0.1:0", c.ids[i].String(), nodeaddr.List(c.ids))
 	c.shows(i, "its banner", func(out string) bool { return strings.HasPrefix(out, "run paxos ok\n") })
+}
+
+// vote waits until all nodes, which have no log yet, vote. One that was started
+// when the others had elected a master already does so some elections later; if
+// the master goes before, the two that are left elect nobody.
+func (c *cluster) vote() {
+	c.t.Helper()
+	for i, p := range c.nodes {
+		await.True(c.t, fmt.Sprintf("node %d votes", i), func() bool {
+			n, err := p.Events(c.t.Context(), event.Voting.String())
+			return err == nil && n > 0
+		})
+	}
 }
 
 // launch starts a phxelection process that ends with the test.
@@ -92,16 +104,16 @@ func launch(t *testing.T, dir string, args ...string) *process.Process {
 // shows waits until the running process of node i has printed what is asked for.
 func (c *cluster) shows(i int, what string, shown func(out string) bool) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), soon)
+	ctx, cancel := context.WithTimeout(c.t.Context(), await.Limit(c.t))
 	defer cancel()
 	if err := c.nodes[i].Wait(ctx, shown); err != nil {
-		c.t.Fatalf("node %d does not show %s: %.3000v", i, what, err)
+		c.t.Fatalf("node %d does not show %s: %v", i, what, err)
 	}
 }
 
 func exits(t *testing.T, p *process.Process, want int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Limit(t))
 	defer cancel()
 	if exit, err := p.Exit(ctx); err != nil || exit != want {
 		t.Fatalf("exit code %d, %v, want %d; stdout %.500q, stderr %q", exit, err, want, p.Stdout(), p.Stderr())
@@ -157,29 +169,21 @@ func (c *cluster) elected(i int, not nodeid.ID) (master int) {
 	return -1
 }
 
-// One master, that renews its lease; when it is killed another one within a
-// second after the lease; when two are gone none, and the last node says so.
+// One master, that renews its lease; when it is killed another one; when two
+// are gone none, and the last node says so. How long that takes is compared in
+// virtual time, by the tests of package phxpaxos: here the machine may be slow,
+// and a mastership lapse or change by itself.
 func TestElection(t *testing.T) {
 	c := newCluster(t, 3)
-	first := c.elected(0, nodeid.None)
+	first := c.agreed(0, 1, 2)
 	for i := range c.nodes {
-		if m := c.elected(i, nodeid.None); m != first {
-			t.Fatalf("node %d reports node %d, node 0 reports node %d", i, m, first)
-		}
 		c.shows(i, "a renewed version", func(out string) bool { return last(out).version >= 3 })
-		change := fmt.Sprintf("master change!!! groupidx 0 newmaster ip 127.0.0.1 port %d version ", c.ids[first].AddrPort().Port())
-		if out := c.nodes[i].Stdout(); strings.Count(out, change) != 1 || strings.Count(out, "master change!!!") != 1 {
-			t.Errorf("node %d prints %q", i, out)
-		}
+		c.announced(i)
 	}
+	first = c.elected(0, nodeid.None)
 	other := (first + 1) % 3
-	began := time.Now()
 	c.nodes[first].Kill()
 	second := c.elected(other, c.ids[first])
-	// The report comes up to a second later than the election.
-	if took := time.Since(began); took > lease+2*time.Second {
-		t.Errorf("another master was reported after %v, want %v at most", took, lease+2*time.Second)
-	}
 	left := 3 - first - second
 	c.nodes[second].Kill()
 	c.shows(left, "that there is no master", func(out string) bool {
@@ -187,46 +191,97 @@ func TestElection(t *testing.T) {
 		return r.node == 0 && r.ip == "0.0.0.0" && r.port == 0 && r.version != 0
 	})
 	c.start(first)
-	again := c.elected(left, nodeid.None)
-	if m := c.elected(first, nodeid.None); m != again {
-		t.Errorf("node %d reports node %d, node %d reports node %d", first, m, left, again)
+	c.agreed(left, first)
+}
+
+// agreed waits until the given nodes report the same master in the same
+// version, and returns which.
+func (c *cluster) agreed(nodes ...int) (master int) {
+	c.t.Helper()
+	await.True(c.t, fmt.Sprintf("nodes %d report the same master", nodes), func() bool {
+		seen := last(c.nodes[nodes[0]].Stdout())
+		for _, i := range nodes[1:] {
+			if !slices.Contains(reports(c.nodes[i].Stdout()), seen) {
+				return false
+			}
+		}
+		master = slices.IndexFunc(c.ids, func(id nodeid.ID) bool { return uint64(id) == seen.node })
+		return master >= 0
+	})
+	return master
+}
+
+// announced checks that node i has announced each change of the master once.
+func (c *cluster) announced(i int) {
+	c.t.Helper()
+	before := ""
+	for line := range strings.Lines(c.nodes[i].Stdout()) {
+		if !strings.HasPrefix(line, "master change!!! ") {
+			continue
+		}
+		master, _, _ := strings.Cut(line, " version ")
+		if master == before {
+			c.t.Errorf("node %d announces the same master again: %q", i, c.nodes[i].Stdout())
+		}
+		before = master
+	}
+	if before == "" {
+		c.t.Errorf("node %d has announced no master: %q", i, c.nodes[i].Stdout())
 	}
 }
 
 // A master that is paused for longer than its lease never reports itself for
-// the lease that ended meanwhile.
+// the lease that ended meanwhile. A pause may strike between the look and the
+// line that reports it, so once proves nothing; a lease that goes on behind a
+// pause shows each time.
 func TestPausedMaster(t *testing.T) {
 	c := newCluster(t, 3)
-	old := c.elected(0, nodeid.None)
-	other := (old + 1) % 3
-	c.nodes[old].Signal(syscall.SIGSTOP)
-	next := c.elected(other, c.ids[old])
-	before := len(reports(c.nodes[old].Stdout()))
-	c.nodes[old].Signal(syscall.SIGCONT)
-	c.shows(old, "the new master", func(out string) bool { return last(out).node == uint64(c.ids[next]) })
-	for _, r := range reports(c.nodes[old].Stdout())[before:] {
-		if r.node == uint64(c.ids[old]) {
-			t.Errorf("behind the pause it reports itself, in version %d", r.version)
+	var wrong string
+	for range 3 {
+		if wrong = c.pauseMaster(); wrong == "" {
+			return
 		}
 	}
+	t.Error(wrong)
 }
 
-// SIGTERM ends a node in order. A master hands over first: the others hear of
-// the next one long before the lease would have ended.
+// pauseMaster pauses the master until another one is elected, and returns what
+// is wrong with what it reports behind the pause.
+func (c *cluster) pauseMaster() (wrong string) {
+	c.t.Helper()
+	old := c.agreed(0, 1, 2)
+	other := (old + 1) % 3
+	seen := len(reports(c.nodes[old].Stdout()))
+	c.shows(old, "one more report", func(out string) bool { return len(reports(out)) > seen })
+	c.nodes[old].Signal(syscall.SIGSTOP)
+	c.elected(other, c.ids[old])
+	version := last(c.nodes[other].Stdout()).version
+	before := len(reports(c.nodes[old].Stdout()))
+	c.nodes[old].Signal(syscall.SIGCONT)
+	c.shows(old, "a master that was elected meanwhile", func(out string) bool {
+		r := last(out)
+		return r.node != 0 && r.version >= version
+	})
+	// On a busy machine it may be master again, by a later election.
+	for _, r := range reports(c.nodes[old].Stdout())[before:] {
+		if r.node == uint64(c.ids[old]) && r.version < version {
+			return fmt.Sprintf("behind the pause node %d reports itself, in version %d; version %d is another one's", old, r.version, version)
+		}
+	}
+	return ""
+}
+
+// SIGTERM ends a node in order. A master hands over first. That the others hear
+// of the next one long before the lease would have ended is compared in virtual
+// time, by TestCloseHandsTheMasterOver of package phxpaxos.
 func TestMasterLeavesInOrder(t *testing.T) {
 	c := newCluster(t, 3)
 	old := c.elected(0, nodeid.None)
 	other := (old + 1) % 3
 	changes := func(out string) int { return strings.Count(out, "master change!!!") }
 	before := changes(c.nodes[other].Stdout())
-	began := time.Now()
 	c.nodes[old].Signal(syscall.SIGTERM)
 	c.shows(other, "a change of the master", func(out string) bool { return changes(out) > before })
-	if took := time.Since(began); took > lease/2 {
-		t.Errorf("the change took %v", took)
-	} else {
-		t.Logf("another master was told %v after the signal", took.Round(time.Millisecond))
-	}
 	exits(t, c.nodes[old], cmdline.ExitOK)
 	for i, p := range c.nodes {
 		if i != old {
@@ -235,7 +290,7 @@ func TestMasterLeavesInOrder(t *testing.T) {
 	}
 	for i, p := range c.nodes {
 		exits(t, p, cmdline.ExitOK)
-		if p.Stderr() != "" {
+		if rest := strings.Split(p.Stderr(), "\n")[1:]; len(rest) != 1 || rest[0] != "" { // the monitor's line apart
 			t.Errorf("node %d: stderr %q", i, p.Stderr())
 		}
 	}
@@ -249,7 +304,7 @@ func TestNoElectionYet(t *testing.T) {
 	}
 	t.Cleanup(release)
 	p := launch(t, t.TempDir(), ids[0].String(), nodeaddr.List(ids))
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Limit(t))
 	defer cancel()
 	const want = "run paxos ok\nmaster: nodeid 0 version 18446744073709551615 ip 0.0.0.0 port 0\n"
 	if err := p.Wait(ctx, func(out string) bool { return strings.HasPrefix(out, want) }); err != nil {

@@ -9,11 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/sample/process"
 )
 
 func Example() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	p, err := process.Start(".", "cat")
 	if err != nil {
@@ -39,8 +40,7 @@ func start(t *testing.T, path string, args ...string) *process.Process {
 }
 
 func TestWaitEndsWithTheProgram(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	ctx := await.Context(t)
 	p := start(t, "sh", "-c", "echo out; echo why >&2; exit 3")
 	err := p.Wait(ctx, func(out string) bool { return strings.Contains(out, "never") })
 	if !errors.Is(err, process.ErrEnded) || !strings.Contains(err.Error(), "why") {
@@ -77,8 +77,7 @@ func TestStartOfNothing(t *testing.T) {
 
 func TestStartServerWaitsForAnAddress(t *testing.T) {
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	ctx := await.Context(t)
 	listens := func(out string) bool { return out == "listening\n" }
 	// It fails twice as a server does whose address is taken.
 	script := `echo x >> tries; [ $(wc -l < tries) -gt 2 ] || { echo "address already in use" >&2; exit 1; }; echo listening; exec cat`
