@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,18 +11,15 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/process"
 )
-
-// soon is how long anything may take that has to happen; it is long because
-// machines that run tests are slow, and a test that passes never waits for it.
-const soon = 60 * time.Second
 
 // binary is the program under test, built once for all tests, with the program
 // of its state machine beside it.
@@ -79,6 +77,19 @@ func (c *cluster) start(i int) {
 	c.shows(i, prompt)
 }
 
+// vote waits until all nodes, which had no log and were started with -monitor,
+// vote. One that came when the others had decided something does so a little
+// later; if another one goes before, those that are left decide nothing.
+func (c *cluster) vote() {
+	c.t.Helper()
+	for i, p := range c.nodes {
+		await.True(c.t, fmt.Sprintf("node %d votes", i+1), func() bool {
+			n, err := p.Events(c.t.Context(), event.Voting.String())
+			return err == nil && n > 0
+		})
+	}
+}
+
 // launch starts a phxecho process that ends with the test.
 func launch(t *testing.T, dir string, args ...string) *process.Process {
 	t.Helper()
@@ -104,7 +115,7 @@ func (c *cluster) typed(i int, line string) {
 // shows waits until the running process of node i has printed text.
 func (c *cluster) shows(i int, text string) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), soon)
+	ctx, cancel := context.WithTimeout(c.t.Context(), await.Limit(c.t))
 	defer cancel()
 	err := c.nodes[i-1].Wait(ctx, func(out string) bool { return strings.Contains(out, text) })
 	if err != nil {
@@ -141,7 +152,7 @@ func (c *cluster) terminate(nodes ...int) {
 
 func exits(t *testing.T, p *process.Process, want int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Limit(t))
 	defer cancel()
 	if exit, err := p.Exit(ctx); err != nil || exit != want {
 		t.Fatalf("exit code %d, %v, want %d; stdout %.500q, stderr %q", exit, err, want, p.Stdout(), p.Stderr())

@@ -107,7 +107,7 @@ func TestClusterPrintsWhatTheOriginalPrinted(t *testing.T) {
 
 func playOriginal(t *testing.T, args []string) {
 	c := newCluster(t, 3)
-	c.args = args
+	c.args = append([]string{"-monitor", "127.0.0.1:0"}, args...)
 	for i := 1; i <= 3; i++ {
 		c.start(i)
 	}
@@ -118,6 +118,7 @@ func playOriginal(t *testing.T, args []string) {
 	c.answers(3, "from node 3", 1, 2)
 	c.answers(1, "", 2, 3)
 	c.answers(1, strings.Repeat("x", 5000), 2, 3)
+	c.vote()
 
 	c.nodes[3-1].Kill()
 	c.answers(1, "two nodes alive", 2)

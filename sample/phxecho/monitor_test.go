@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/sample/cmdline"
 )
@@ -38,11 +37,7 @@ func TestMonitor(t *testing.T) {
 	if out := c.nodes[0].Stdout(); strings.Contains(out, "monitor") {
 		t.Errorf("stdout %q is not the original's any more", out)
 	}
-	began := time.Now()
 	c.terminate(1)
-	if took := time.Since(began); took > soon/2 {
-		t.Errorf("it took %v to end", took)
-	}
 }
 
 func TestBadMonitorOptions(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
@@ -22,10 +23,6 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/client"
 	"github.com/phxpaxos/phxpaxos-go/sample/process"
 )
-
-// soon is how long anything may take that has to happen; it is long because
-// machines that run tests are slow, and a test that passes never waits for it.
-const soon = 60 * time.Second
 
 // binaries is a directory with the programs, built once for all tests.
 var binaries = sync.OnceValues(func() (string, error) {
@@ -124,21 +121,18 @@ func (c *cluster) level() {
 			continue
 		}
 		k, last := c.client(i), ""
-		for end := time.Now().Add(soon); ; <-time.After(20 * time.Millisecond) {
-			ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Second)
+		await.Show(c.t, fmt.Sprintf("server %d votes", i), func() bool {
+			ctx, cancel := context.WithTimeout(c.t.Context(), callLimit)
+			defer cancel()
 			status, err := k.Status(ctx, c.grpc(i))
-			cancel()
-			level := err == nil
+			last = fmt.Sprint(status, err)
 			for _, group := range status.GetGroups() {
-				level = level && group.Progress == "" && group.NowInstance > 0
+				if group.Progress != "" || group.NowInstance == 0 {
+					return false
+				}
 			}
-			if level {
-				break
-			}
-			if last = fmt.Sprint(status, err); time.Now().After(end) {
-				c.t.Fatalf("server %d does not vote: %s", i, last)
-			}
-		}
+			return err == nil
+		}, func() string { return last })
 	}
 }
 
@@ -146,7 +140,7 @@ func (c *cluster) start(i int) {
 	c.t.Helper()
 	args := slices.Concat(c.flags, c.own[i], []string{"-log_dir", fmt.Sprintf("log%d", i),
 		c.grpc(i), c.ids[i].String(), nodeaddr.List(c.ids), c.kvPath(i), c.logPath(i)})
-	ctx, cancel := context.WithTimeout(c.t.Context(), soon)
+	ctx, cancel := context.WithTimeout(c.t.Context(), await.Limit(c.t))
 	defer cancel()
 	want := fmt.Sprintf("Server listening on %s\n", c.grpc(i))
 	p, err := process.StartServer(ctx, func(out string) bool { return out == want }, c.dir, "./phxkv_grpcserver", args...)
@@ -167,7 +161,7 @@ func (c *cluster) terminate(i int) {
 
 func exits(t *testing.T, p *process.Process, want int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Limit(t))
 	defer cancel()
 	if exit, err := p.Exit(ctx); err != nil || exit != want {
 		t.Fatalf("exit code %d, %v, want %d; stdout %.500q, stderr %q", exit, err, want, p.Stdout(), p.Stderr())
@@ -182,38 +176,33 @@ var groupKeys = []string{"c", "a", "key_hello"}
 func (c *cluster) master(key string) (node int) {
 	c.t.Helper()
 	var answers []string
-	for end := time.Now().Add(soon); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+	await.Show(c.t, "a server is master of "+key, func() bool {
 		answers = nil
 		for i := range c.ids {
 			var redirects []string
 			reader := client.New(c.grpc(i), client.Options{Redirected: func(to string) { redirects = append(redirects, to) }})
-			ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(c.t.Context(), callLimit)
 			answer := reader.GetGlobal(ctx, key)
 			cancel()
 			reader.Close()
-			if len(redirects) == 0 && (answer.Code == phxkv.CodeOK || answer.Code == phxkv.CodeNotExist) {
-				return i
+			if node = i; len(redirects) == 0 && (answer.Code == phxkv.CodeOK || answer.Code == phxkv.CodeNotExist) {
+				return true
 			}
 			answers = append(answers, fmt.Sprintf("%s: code %d, %v, redirects %v", c.grpc(i), answer.Code, answer.Err, redirects))
 		}
-	}
-	c.t.Fatalf("no server is master of %s, the answers are:\n%s", key, strings.Join(answers, "\n"))
-	return 0
+		return false
+	}, func() string { return "only\n" + strings.Join(answers, "\n") })
+	return node
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(soon); !is(); <-time.After(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited for %s in vain", what)
-		}
-	}
-}
+// callLimit is how long a call may take that is made again if it has no answer.
+// Without a majority a read never has one.
+const callLimit = 5 * time.Second
 
 // shell runs a command line and returns its output and exit code.
 func shell(t *testing.T, dir, line string) (stdout string, exit int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Limit(t))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", line)
 	cmd.Dir = dir

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/sample/process"
 )
 
@@ -164,7 +165,7 @@ func (w *walk) scene(heading string) {
 		w.nodes[w.role[2]].Kill()
 		w.killed = time.Now()
 	case words("the lease has run out"):
-		eventually(w.t, "the end of the lease", func() bool {
+		await.True(w.t, "the end of the lease", func() bool {
 			out, _ := w.tool(w.role[1], "getglobal", "key_hello")
 			return out == "GetGlobal no master\n"
 		})
@@ -192,7 +193,7 @@ func (w *walk) casts(node, role int) {
 func (w *walk) settled() {
 	w.t.Helper()
 	w.level()
-	eventually(w.t, "equal nodes", func() bool {
+	await.True(w.t, "equal nodes", func() bool {
 		var first string
 		for i, p := range w.nodes {
 			if running(p) {
@@ -243,7 +244,7 @@ func (w *walk) play(s step) {
 	}
 	out, exit := shell(w.t, w.dir, command)
 	_, got := cutRedirects(out)
-	for end := time.Now().Add(soon); w.early(command, got, want) && time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+	for end := time.Now().Add(await.Limit(w.t)); w.early(command, got, want) && time.Now().Before(end); <-time.After(20 * time.Millisecond) {
 		out, exit = shell(w.t, w.dir, command)
 		_, got = cutRedirects(out)
 	}

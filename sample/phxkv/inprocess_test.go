@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/client"
@@ -50,7 +51,7 @@ func TestServersInOneProcess(t *testing.T) {
 		case <-listening:
 		case err := <-ended:
 			t.Fatal(err)
-		case <-time.After(soon):
+		case <-time.After(await.Limit(t)):
 			t.Fatal("a server does not listen")
 		}
 	}
@@ -65,7 +66,7 @@ func TestServersInOneProcess(t *testing.T) {
 			t.Errorf("a server ended with %v", err)
 		}
 	}
-	eventually(t, "the end of all goroutines", func() bool { return runtime.NumGoroutine() <= before+2 })
+	await.True(t, "the end of all goroutines", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
 // exercise makes calls of all kinds.

@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/client"
 )
@@ -133,7 +133,7 @@ func TestKilledStateMachines(t *testing.T) {
 	}
 	for round := range 6 {
 		progress := acknowledged.Load() + 30
-		eventually(t, "progress", func() bool { return acknowledged.Load() >= progress || t.Failed() })
+		await.True(t, "progress", func() bool { return acknowledged.Load() >= progress || t.Failed() })
 		pid := c.child(round % 2)
 		if pid == 0 {
 			t.Fatalf("round %d: server %d has no process", round, round%2)
@@ -141,7 +141,7 @@ func TestKilledStateMachines(t *testing.T) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "another process", func() bool {
+		await.True(t, "another process", func() bool {
 			now := c.child(round % 2)
 			return now != 0 && now != pid
 		})
@@ -170,8 +170,8 @@ func TestKilledStateMachines(t *testing.T) {
 func (c *cluster) equal(writers []*writer) {
 	c.t.Helper()
 	for _, w := range writers {
-		eventually(c.t, "a read of "+w.key, func() bool {
-			ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
+		await.True(c.t, "a read of "+w.key, func() bool {
+			ctx, cancel := context.WithTimeout(c.t.Context(), callLimit)
 			defer cancel()
 			answer := c.client(0).GetGlobal(ctx, w.key)
 			if answer.Code != phxkv.CodeOK {

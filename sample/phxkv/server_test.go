@@ -22,6 +22,7 @@ import (
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/client"
 	"github.com/phxpaxos/phxpaxos-go/sample/phxkv/kvpb"
@@ -43,7 +44,7 @@ func dial(t *testing.T, address string) *grpc.ClientConn {
 func write(t *testing.T, k *client.Client, key, value string, version uint64) {
 	t.Helper()
 	var answer client.Answer
-	eventually(t, "a master", func() bool {
+	await.True(t, "a master", func() bool {
 		answer = k.Put(t.Context(), key, []byte(value), version)
 		return answer.Code != phxkv.CodeNoMaster
 	})
@@ -135,7 +136,7 @@ func TestAnyBytes(t *testing.T) {
 // Without a majority a call ends when its deadline does, and says so.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3, "-lease", "10s")
+	c := newCluster(t, 3, "-lease", "1h") // it does not end meanwhile
 	c.startAll()
 	master := c.master("a")
 	for i, p := range c.nodes {
@@ -149,11 +150,10 @@ func TestDeadline(t *testing.T) {
 		"getglobal": func(ctx context.Context) (int, error) { a := k.GetGlobal(ctx, "a"); return a.Code, a.Err },
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		began := time.Now()
 		code, err := call(ctx)
 		cancel()
-		if code != phxkv.CodeFail || !strings.Contains(fmt.Sprint(err), codes.DeadlineExceeded.String()) || time.Since(began) > 5*time.Second {
-			t.Errorf("%s: code %d, %v after %v", name, code, err, time.Since(began))
+		if code != phxkv.CodeFail || !strings.Contains(fmt.Sprint(err), codes.DeadlineExceeded.String()) {
+			t.Errorf("%s: code %d, %v", name, code, err)
 		}
 	}
 	if answer := k.GetLocal(t.Context(), "a"); answer.Code != phxkv.CodeNotExist {
@@ -165,7 +165,7 @@ func TestDeadline(t *testing.T) {
 // master for the rest of the lease.
 func TestGracefulEnd(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3, "-lease", "60s", "-drain", "50s")
+	c := newCluster(t, 3, "-lease", "24h", "-drain", "50s")
 	c.startAll()
 	first := c.master("a")
 	stop := make(chan struct{})
@@ -197,7 +197,7 @@ func TestGracefulEnd(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "some load", func() bool {
+	await.True(t, "some load", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(acked) == 4
@@ -205,7 +205,6 @@ func TestGracefulEnd(t *testing.T) {
 	c.terminate(first)
 	close(stop)
 	wg.Wait()
-	ended := time.Now()
 	for key, err := range unknown {
 		t.Errorf("%s: a call that was running ended with %v", key, err)
 	}
@@ -216,10 +215,7 @@ func TestGracefulEnd(t *testing.T) {
 		}
 	}()
 	for _, key := range groupKeys {
-		c.master(key)
-	}
-	if took := time.Since(ended); took > 30*time.Second {
-		t.Errorf("there was no master for %v", took)
+		c.master(key) // far sooner than in a day
 	}
 	for key, version := range acked {
 		k := c.client((first + 1) % 3)
@@ -459,7 +455,7 @@ func testDiskLost(t *testing.T, c *cluster) {
 			write(t, k, key, fmt.Sprint(round), round)
 		}
 	}
-	eventually(t, "logs that are cleaned", func() bool {
+	await.True(t, "logs that are cleaned", func() bool {
 		for i := range c.ids {
 			status, err := k.Status(t.Context(), c.grpc(i))
 			if err != nil {
@@ -481,7 +477,7 @@ func testDiskLost(t *testing.T, c *cluster) {
 		}
 	}
 	c.start(lost)
-	eventually(t, "the same on the server that lost its disk", func() bool {
+	await.True(t, "the same on the server that lost its disk", func() bool {
 		other, exit := c.tool((lost+1)%3, "scan")
 		out, _ := c.tool(lost, "scan")
 		return exit == 0 && out == other

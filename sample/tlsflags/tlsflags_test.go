@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs/certtest"
@@ -117,21 +118,18 @@ func TestWithFlags(t *testing.T) {
 		}
 		nodes = append(nodes, n)
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		if time.Now().After(deadline) {
-			t.Fatal("no packet arrives")
-		}
-		nodes[0].Send(ids[1], []byte("hello"), network.Stream)
+	await.True(t, "a packet arrives", func() bool {
+		nodes[0].Send(ids[1], []byte("hello"), network.Stream) // a slow machine may lose one
 		select {
 		case p := <-in:
 			if p != "hello" {
 				t.Errorf("received %q", p)
 			}
-		case <-time.After(20 * time.Millisecond): // a slow machine may have lost it
-			continue
+			return true
+		default:
+			return false
 		}
-		break
-	}
+	})
 
 	server, err := a.Server()
 	if err != nil {
@@ -156,13 +154,13 @@ func TestWithFlags(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dialer := &net.Dialer{Timeout: 30 * time.Second}
+		dialer := &net.Dialer{Timeout: await.Limit(t)}
 		c, err := tls.DialWithDialer(dialer, "tcp4", l.Addr().String(), cfg)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(30 * time.Second))
+		c.SetDeadline(time.Now().Add(await.Limit(t)))
 		back := make([]byte, 4)
 		if _, err := c.Write([]byte("ping")); err != nil {
 			return err
