@@ -32,12 +32,15 @@ type witness struct {
 	testing.TB
 	left     time.Duration
 	says     string
+	logs     string
 	cleanups []func()
 }
 
-func (w *witness) Helper()                     {}
-func (w *witness) Cleanup(f func())            { w.cleanups = append(w.cleanups, f) }
-func (w *witness) Deadline() (time.Time, bool) { return time.Now().Add(w.left), true }
+func (w *witness) Helper()                           {}
+func (w *witness) Cleanup(f func())                  { w.cleanups = append(w.cleanups, f) }
+func (w *witness) Deadline() (time.Time, bool)       { return time.Now().Add(w.left), true }
+func (w *witness) Logf(format string, args ...any)   { w.logs = fmt.Sprintf(format, args...) }
+func (w *witness) Errorf(format string, args ...any) { w.says = fmt.Sprintf(format, args...) }
 func (w *witness) Fatalf(format string, args ...any) {
 	w.says = fmt.Sprintf(format, args...)
 	runtime.Goexit()
@@ -129,5 +132,24 @@ func TestContextEndsWithTheTest(t *testing.T) {
 	}
 	if err := ctx.Err(); err != context.Canceled {
 		t.Errorf("at the end of the test: %v", err)
+	}
+}
+
+func TestTookFailsOnlyWhereSpeedIsMeasured(t *testing.T) {
+	for _, c := range []struct {
+		variable   string
+		took       time.Duration
+		says, logs string
+	}{
+		{"", time.Second, "", "it came after 1s"},
+		{"", 3 * time.Second, "", "it came after 3s; a quiet machine takes at most 2s"},
+		{"1", time.Second, "", "it came after 1s"},
+		{"1", 3 * time.Second, "it came after 3s, want at most 2s", ""},
+	} {
+		t.Setenv(SpeedVariable, c.variable)
+		w := &witness{}
+		if Took(w, "it came", c.took, 2*time.Second); w.says != c.says || w.logs != c.logs {
+			t.Errorf("%+v: the test says %q and logs %q", c, w.says, w.logs)
+		}
 	}
 }
