@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -19,10 +18,9 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-)
 
-// patience bounds every wait; reaching it is a failure.
-const patience = 60 * time.Second
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
+)
 
 // found is the browser, "" if there is none.
 var found = sync.OnceValue(func() string {
@@ -107,8 +105,8 @@ func open(t *testing.T, address string, width int) *tab {
 	}
 	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 3*patience)
-	t.Cleanup(cancel)
+	stop := context.AfterFunc(await.Context(t), cancel)
+	t.Cleanup(func() { stop() })
 	b := &tab{t: t, ctx: ctx}
 	t.Cleanup(b.check)
 	host := ""
@@ -199,16 +197,21 @@ func (b *tab) text(selector string) string {
 	return b.eval(fmt.Sprintf("(document.querySelector(%q) || {textContent: '(no such element)'}).textContent", selector))
 }
 
-// until waits until the page computes what is wanted.
+// until waits until the page computes what is wanted. A script that fails has
+// not computed it yet: what it looks for may not be there.
 func (b *tab) until(what, script, want string) {
 	b.t.Helper()
 	got := ""
-	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
-		if got = b.eval(script); got == want {
-			return
-		}
-	}
-	b.t.Fatalf("%s: %q, want %q", what, got, want)
+	await.Show(b.t, what, func() bool {
+		got = b.eval(fmt.Sprintf(`(() => { try { return String(%s); } catch (e) { return "not yet: " + e; } })()`, script))
+		return got == want
+	}, func() string { return fmt.Sprintf("%q, want %q", got, want) })
+}
+
+// untilText waits until an element says what is wanted.
+func (b *tab) untilText(selector, want string) {
+	b.t.Helper()
+	b.until(selector, fmt.Sprintf("document.querySelector(%q).textContent", selector), want)
 }
 
 // click clicks an element, if a pointer could.

@@ -3,12 +3,13 @@ package pagetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -76,7 +77,7 @@ func (c *cluster) url(i int) string { return "http://" + c.monitors[i].Addr() + 
 // propose proposes count values in a group at a node.
 func (c *cluster) propose(t *testing.T, node, group, count int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Limit(t))
 	defer cancel()
 	for range count {
 		if _, err := c.nodes[node].Propose(ctx, group, 1, []byte("value")); err != nil {
@@ -88,20 +89,16 @@ func (c *cluster) propose(t *testing.T, node, group, count int) {
 // settled waits until all nodes have executed a group up to an instance.
 func (c *cluster) settled(t *testing.T, group int, instance uint64) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; <-time.After(5 * time.Millisecond) {
-		done, at := true, make([]uint64, len(c.nodes))
+	at := make([]uint64, len(c.nodes))
+	await.Show(t, fmt.Sprintf("group %d comes to instance %d everywhere", group, instance), func() bool {
+		done := true
 		for i, n := range c.nodes {
 			s, err := n.GroupStatus(group)
 			at[i] = s.Instance
 			done = done && err == nil && s.Instance == instance
 		}
-		if done {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("group %d does not come to instance %d everywhere, but to %d", group, instance, at)
-		}
-	}
+		return done
+	}, func() string { return fmt.Sprint("only ", at) })
 }
 
 // memory is a log in memory: 1 000 groups of real files would take a minute

@@ -42,9 +42,6 @@ func scrape(t *testing.T, c *cluster, i int) map[string]float64 {
 	return values
 }
 
-// number turns "1,234" into 1234.
-func number(text string) string { return strings.ReplaceAll(text, ",", "") }
-
 // The figures of the page are those of the metrics, on all nodes.
 func TestPageShowsWhatTheMetricsSay(t *testing.T) {
 	needsBrowser(t)
@@ -71,36 +68,23 @@ func TestPageShowsWhatTheMetricsSay(t *testing.T) {
 		t.Fatalf("the metrics count %v proposals, %v were made", proposals, want)
 	}
 	b.until("proposals", "document.querySelector('#tile-rate-sub').textContent.replaceAll(',', '')", fmt.Sprintf("%.0f in all", proposals))
-	if text := b.text("#tile-errors-sub"); !strings.HasSuffix(text, fmt.Sprintf(" %.0f failed", failed)) {
-		t.Errorf("errors: %q, the metrics say %v failed", text, failed)
-	}
-	if text := b.text("#tile-groups"); text != "4" {
-		t.Errorf("groups: %q", text)
-	}
+	b.until("errors", fmt.Sprintf("document.querySelector('#tile-errors-sub').textContent.endsWith(' %.0f failed')", failed), "true")
+	b.untilText("#tile-groups", "4")
 	m := scrape(t, c, 1)
 	for g := range 4 {
-		cell := func(column string) string {
-			return number(b.text(fmt.Sprintf("tr[data-group='%d'] [data-col=%s]", g, column)))
-		}
 		for column, metric := range map[string]string{
 			"instance": "phxpaxos_group_instance", "lag": "phxpaxos_group_lag_instances", "start": "phxpaxos_group_log_start_instance",
 		} {
 			want := fmt.Sprint(m[fmt.Sprintf("%s{group=\"%d\"}", metric, g)])
-			if got := cell(column); got != want {
-				t.Errorf("group %d: %s is %s on the page and %s in the metrics", g, column, got, want)
-			}
+			b.until(fmt.Sprintf("%s of group %d", column, g), fmt.Sprintf("document.querySelector(\"tr[data-group='%d'] [data-col=%s]\").textContent.replaceAll(',', '')", g, column), want)
 		}
 	}
 	for i, id := range c.ids {
 		m := scrape(t, c, i)
 		want := fmt.Sprintf("0/%v", m["phxpaxos_groups{}"])
-		if got := b.text(fmt.Sprintf(".node[data-node='%s'] [data-fact=led]", id)); got != want {
-			t.Errorf("node %s leads %s, want %s", id, got, want)
-		}
+		b.untilText(fmt.Sprintf(".node[data-node='%s'] [data-fact=led]", id), want)
 	}
-	if text := b.text("#verdict"); text != "healthy" {
-		t.Errorf("verdict %q", text)
-	}
+	b.untilText("#verdict", "healthy")
 }
 
 // With 1 000 groups one finds what one looks for.
@@ -123,9 +107,7 @@ func TestSearchAndSortAThousandGroups(t *testing.T) {
 	first := "document.querySelector('#tbody tr').dataset.group"
 	b.until("groups", "document.querySelector('#groups-total').textContent", "1,000")
 	b.until("the worst group stands first", first, "417")
-	if text := b.text("tr[data-group='417'] [data-col=state]"); text != "stopped" {
-		t.Errorf("group 417 is %q", text)
-	}
+	b.untilText("tr[data-group='417'] [data-col=state]", "stopped")
 	if title := b.eval("document.querySelector(\"tr[data-group='417']\").title"); !strings.Contains(title, "no space left on <b>device</b>") {
 		t.Errorf("its error is %q", title)
 	}
@@ -165,9 +147,7 @@ func TestSearchAndSortAThousandGroups(t *testing.T) {
 	b.run(chromedp.Focus(chromedp.CSS("#heat")), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.Enter))
 	b.until("the dialog", "document.querySelector('#dialog').open && document.querySelector('#dialog-title').textContent", "Group 3")
 	b.until("three nodes in it", "document.querySelectorAll('#dialog-body tr:first-child th').length", "4")
-	if text := b.text("#dialog-body tr:nth-child(3)"); text != "Instance333" {
-		t.Errorf("instances of group 3 in the dialog: %q, want 3 on each node", text)
-	}
+	b.untilText("#dialog-body tr:nth-child(3)", "Instance333")
 	b.run(chromedp.KeyEvent(kb.Escape))
 	b.until("Escape closes it", "document.querySelector('#dialog').open", "false")
 	b.shoot("thousand-real")
