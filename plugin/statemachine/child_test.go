@@ -170,8 +170,8 @@ func (m *moody) ExecuteBatch(entries []sm.Entry, results [][]byte) ([][]byte, er
 				os.WriteFile(name, nil, 0o600)
 				return results, errors.New("disk is full")
 			}
-		case "slow":
-			time.Sleep(300 * time.Millisecond)
+		case "slow": // eight are longer than the CallTimeout of their test
+			time.Sleep(1500 * time.Millisecond)
 		case "die":
 			os.Exit(7)
 		case "die once":

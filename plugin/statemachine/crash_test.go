@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine"
 )
@@ -43,11 +44,7 @@ func (d *driver) kill() { d.signal(syscall.SIGKILL) }
 // gone waits until a process has ended.
 func gone(t *testing.T, id int) {
 	t.Helper()
-	for end := time.Now().Add(soon); syscall.Kill(id, 0) == nil; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("process %d goes on", id)
-		}
-	}
+	await.True(t, fmt.Sprintf("process %d ends", id), func() bool { return syscall.Kill(id, 0) != nil })
 }
 
 func TestKilledProcess(t *testing.T) {
@@ -83,7 +80,7 @@ func TestHangingProcess(t *testing.T) {
 	d.decide("a")
 	d.signal(syscall.SIGSTOP)
 	// On a busy machine a signal takes its time; until then it answers.
-	for end := time.Now().Add(soon); len(d.rewinds) == 0; {
+	for end := time.Now().Add(await.Limit(t)); len(d.rewinds) == 0; {
 		d.decide("b")
 		if time.Now().After(end) {
 			t.Fatalf("it did not fall back: %s", &d.lines)
@@ -125,7 +122,7 @@ func TestUnheard(t *testing.T) {
 // given before takes.
 func TestUnheardAndSlow(t *testing.T) {
 	t.Parallel()
-	d := newDriver(t, "ledger", statemachine.Options{CallTimeout: 2 * time.Second})
+	d := newDriver(t, "ledger", statemachine.Options{CallTimeout: 10 * time.Second})
 	d.discards = unheard
 	for range 8 {
 		d.decide("slow")
@@ -161,7 +158,7 @@ func TestUnheardHang(t *testing.T) {
 	d.discards = unheard
 	d.decide("a")
 	d.signal(syscall.SIGSTOP)
-	for end := time.Now().Add(soon); len(d.rewinds) == 0; {
+	for end := time.Now().Add(await.Limit(t)); len(d.rewinds) == 0; {
 		d.decide(strings.Repeat("b", 10_000))
 		if time.Now().After(end) {
 			t.Fatalf("it did not fall back: %s", &d.lines)
@@ -178,7 +175,7 @@ func TestIdleHangingProcess(t *testing.T) {
 	old := d.signal(syscall.SIGSTOP)
 	select {
 	case <-d.woken:
-	case <-time.After(soon):
+	case <-time.After(await.Limit(t)):
 		t.Fatal("nobody noticed")
 	}
 	gone(t, old)
@@ -217,7 +214,7 @@ func TestPoison(t *testing.T) {
 		}
 		select {
 		case <-d.woken:
-		case <-time.After(soon):
+		case <-time.After(await.Limit(t)):
 			t.Fatal("no new process")
 		}
 	}
@@ -260,15 +257,16 @@ func TestNonsenseEndsTheProcess(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			d := newDriver(t, mode, statemachine.Options{CallTimeout: 300 * time.Millisecond})
-			if strings.HasSuffix(mode, "huge answer") {
-				d = newDriver(t, mode, statemachine.Options{})
+			o := statemachine.Options{}
+			if strings.HasSuffix(mode, "answers late") {
+				o.CallTimeout = 300 * time.Millisecond
 			}
+			d := newDriver(t, mode, o)
 			results, err := d.m.ExecuteBatch(instance(0, "lie", "x"), nil)
 			if !errors.Is(err, sm.ErrInterrupted) || !strings.Contains(err.Error(), want) || len(results) != 0 {
 				t.Errorf("%d results, %v, want %q", len(results), err, want)
 			}
-			for end := time.Now().Add(soon); ; d.wait(end) {
+			for end := time.Now().Add(await.Limit(t)); ; d.wait(end) {
 				if !d.rewind(nil) || len(d.rewinds) == 0 {
 					continue
 				}

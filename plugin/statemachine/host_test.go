@@ -14,13 +14,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine"
 	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine/ledger"
 )
 
-// soon is how long anything may take that has to happen.
-const soon = 60 * time.Second
+// unhurried is a time limit of a process that does what it has to. A test of a
+// process that hangs sets a shorter one.
+const unhurried = 10 * time.Minute
 
 func load(dir, mode string, o statemachine.Options) (statemachine.Machine, error) {
 	path, err := os.Executable()
@@ -28,6 +30,12 @@ func load(dir, mode string, o statemachine.Options) (statemachine.Machine, error
 		return nil, err
 	}
 	o.Env = append(o.Env, childMode+"="+mode, childDir+"="+dir)
+	if o.CallTimeout == 0 {
+		o.CallTimeout = unhurried
+	}
+	if o.StartTimeout == 0 {
+		o.StartTimeout = unhurried
+	}
 	if o.RestartPauseMin == 0 {
 		o.RestartPauseMin, o.RestartPauseMax = time.Millisecond, 50*time.Millisecond
 	}
@@ -59,19 +67,8 @@ func (l *lines) logger() *slog.Logger {
 // shows waits until all texts were logged.
 func (l *lines) shows(t *testing.T, texts ...string) {
 	t.Helper()
-	for end := time.Now().Add(soon); ; time.Sleep(5 * time.Millisecond) {
-		missing := ""
-		for _, text := range texts {
-			if !strings.Contains(l.String(), text) {
-				missing = text
-			}
-		}
-		if missing == "" {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%q was not logged: %s", missing, l)
-		}
+	for _, text := range texts {
+		await.Show(t, fmt.Sprintf("%q is logged", text), func() bool { return strings.Contains(l.String(), text) }, l.String)
 	}
 }
 
@@ -136,7 +133,7 @@ func (d *driver) decide(values ...string) {
 		entries[i].Discard = discard
 	}
 	done := 0
-	for end := time.Now().Add(soon); done < len(entries); {
+	for end := time.Now().Add(await.Limit(d.t)); done < len(entries); {
 		if d.rewind(entries[:done]) {
 			if d.ahead {
 				for _, e := range entries[done:] {
@@ -201,11 +198,11 @@ func (d *driver) rewind(partial []sm.Entry) bool {
 // query reads from the process, and gives it again what it has lost.
 func (d *driver) query(request string) []byte {
 	d.t.Helper()
-	for end := time.Now().Add(soon); ; d.wait(end) {
+	for end := time.Now().Add(await.Limit(d.t)); ; d.wait(end) {
 		if !d.rewind(nil) {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(d.t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(d.t.Context(), 5*time.Second)
 		answer, err := d.m.Query(ctx, 0, []byte(request))
 		cancel()
 		if err == nil {
@@ -304,7 +301,7 @@ func TestManyGroups(t *testing.T) {
 	// a process has lost.
 	execute := func(group int, instance uint64) error {
 		next := instance
-		for end := time.Now().Add(soon); time.Now().Before(end); {
+		for end := time.Now().Add(await.Limit(t)); time.Now().Before(end); {
 			if to, ok := d.m.Rewound(group); ok {
 				next = to + 1 // sm.NoCheckpoint is the highest number
 			}
@@ -323,7 +320,7 @@ func TestManyGroups(t *testing.T) {
 			}
 			next++
 		}
-		return fmt.Errorf("group %d, instance %d: not within %v", group, instance, soon)
+		return fmt.Errorf("group %d, instance %d: never", group, instance)
 	}
 	for instance := range uint64(3) {
 		if instance == 2 {
@@ -385,11 +382,7 @@ func TestCheckpointsWhileIdle(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "flushed"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(soon); c.CheckpointInstance(0) != 2; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("checkpoint %d, want 2", int64(c.CheckpointInstance(0)))
-		}
-	}
+	await.True(t, "the checkpoint is 2", func() bool { return c.CheckpointInstance(0) == 2 })
 }
 
 func TestSnapshotsCrossProcesses(t *testing.T) {
@@ -450,15 +443,13 @@ func TestSnapshotBeforeTheAnswer(t *testing.T) {
 		_, err := m.ExecuteBatch(instance(2, "answer late"), nil) // the third one is durable
 		answer <- err
 	}()
-	for end := time.Now().Add(soon); ; time.Sleep(5 * time.Millisecond) {
+	await.True(t, "a snapshot includes instance 2", func() bool {
 		s, err := m.(sm.Snapshotter).Snapshot(0)
-		if err == nil && s.Instance == 2 {
-			break
-		}
-		if errors.Is(err, sm.ErrInterrupted) || time.Now().After(end) {
+		if errors.Is(err, sm.ErrInterrupted) {
 			t.Fatalf("snapshot of instance %d, %v", s.Instance, err)
 		}
-	}
+		return err == nil && s.Instance == 2
+	})
 	if err := os.WriteFile(filepath.Join(dir, "answer"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -535,7 +526,11 @@ func TestProgramsThatDoNotStart(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			_, err := load(t.TempDir(), mode, statemachine.Options{StartTimeout: 2 * time.Second})
+			o := statemachine.Options{}
+			if mode == "says nothing" {
+				o.StartTimeout = 2 * time.Second
+			}
+			_, err := load(t.TempDir(), mode, o)
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%v, want %q", err, want)
 			}

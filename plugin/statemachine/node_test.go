@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine"
 )
@@ -44,7 +45,7 @@ func TestAnotherLanguage(t *testing.T) {
 		}
 		values := []string{strconv.Itoa(i), "nonsense", "5"}
 		var results [][]byte
-		for end := time.Now().Add(soon); ; d.wait(end) {
+		for end := time.Now().Add(await.Limit(d.t)); ; d.wait(end) {
 			if d.rewind(nil) {
 				if d.ahead {
 					t.Fatal("it says that it has an instance which it was not given")

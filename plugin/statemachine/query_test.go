@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine"
 	"github.com/phxpaxos/phxpaxos-go/plugin/statemachine/ledger"
 )
@@ -53,7 +54,7 @@ func answering(t *testing.T, o statemachine.Options) (statemachine.Machine, *lin
 
 func ask(t *testing.T, m statemachine.Machine, question string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Limit(t))
 	defer cancel()
 	answer, err := m.Query(ctx, 0, []byte(question))
 	if err != nil {
@@ -65,11 +66,7 @@ func ask(t *testing.T, m statemachine.Machine, question string) string {
 // holds waits until so many questions wait in the process.
 func holds(t *testing.T, m statemachine.Machine, n int) {
 	t.Helper()
-	for end := time.Now().Add(soon); ask(t, m, "held") != strconv.Itoa(n); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s questions wait in the process, want %d", ask(t, m, "held"), n)
-		}
-	}
+	await.True(t, fmt.Sprintf("%d questions wait in the process", n), func() bool { return ask(t, m, "held") == strconv.Itoa(n) })
 }
 
 // Everybody gets the answer to what was asked, also if many ask at once and
