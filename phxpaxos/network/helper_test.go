@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
@@ -95,7 +96,7 @@ func (f *fixture) got(t testing.TB) []byte {
 	select {
 	case p := <-f.in:
 		return p
-	case <-time.After(30 * time.Second):
+	case <-time.After(await.Limit(t)):
 		t.Fatal("no packet arrives")
 		return nil
 	}
@@ -115,12 +116,12 @@ func listenRaw(t testing.TB, id nodeid.ID) *net.TCPListener {
 // acceptRaw accepts one connection.
 func acceptRaw(t testing.TB, l *net.TCPListener) *net.TCPConn {
 	t.Helper()
-	l.SetDeadline(time.Now().Add(30 * time.Second))
+	l.SetDeadline(time.Now().Add(await.Limit(t)))
 	c, err := l.AcceptTCP()
 	if err != nil {
 		t.Fatalf("nobody dials: %v", err)
 	}
-	c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	c.SetReadDeadline(time.Now().Add(await.Limit(t)))
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -150,21 +151,10 @@ func dialRaw(t testing.TB, id nodeid.ID) *net.TCPConn {
 // written anything to it.
 func closedByNode(t testing.TB, c net.Conn) {
 	t.Helper()
-	c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	c.SetReadDeadline(time.Now().Add(await.Limit(t)))
 	n, err := c.Read(make([]byte, 1))
 	if ne, ok := err.(net.Error); n > 0 || err == nil || ok && ne.Timeout() {
 		t.Fatalf("read %d bytes, %v: the node did not close the connection", n, err)
-	}
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-		time.Sleep(time.Millisecond) // between two looks
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 )
 
@@ -64,7 +65,7 @@ func TestReceiveLengths(t *testing.T) {
 			t.Fatalf("received %q", got)
 		}
 		closedByNode(t, c)
-		eventually(t, "it is counted", func() bool { return a.rec.count(event.NetTCPShort, nil) == i+1 })
+		await.True(t, "it is counted", func() bool { return a.rec.count(event.NetTCPShort, nil) == i+1 })
 	}
 }
 
@@ -75,14 +76,14 @@ func TestReceiveTorn(t *testing.T) {
 	c := dialRaw(t, a.cfg.Me)
 	c.Write(frames([]byte("good"))[:7])
 	c.Close()
-	eventually(t, "it is counted", func() bool { return a.rec.count(event.NetTCPShort, nil) == 1 })
+	await.True(t, "it is counted", func() bool { return a.rec.count(event.NetTCPShort, nil) == 1 })
 	c = dialRaw(t, a.cfg.Me)
 	c.Write(frames([]byte("good")))
 	c.Close()
 	if got := a.got(t); string(got) != "good" {
 		t.Fatalf("received %q", got)
 	}
-	eventually(t, "connections are cleared away", func() bool { return a.accepted() == 0 })
+	await.True(t, "connections are cleared away", func() bool { return a.accepted() == 0 })
 	if n := a.rec.count(event.NetTCPShort, nil); n != 1 {
 		t.Errorf("%d broken connections, want 1", n)
 	}
@@ -110,7 +111,7 @@ func TestAcceptMax(t *testing.T) {
 	var strangers []net.Conn
 	for i := range 10 {
 		strangers = append(strangers, dialRaw(t, a.cfg.Me))
-		eventually(t, "it is accepted", func() bool { return a.rec.count(event.NetAccept, nil) == i+2 })
+		await.True(t, "it is accepted", func() bool { return a.rec.count(event.NetAccept, nil) == i+2 })
 	}
 	for _, c := range strangers[:8] {
 		closedByNode(t, c)
@@ -139,7 +140,7 @@ func TestReceiveBytesMax(t *testing.T) {
 		conns = append(conns, c)
 		c.Write(stream[:size/2+100])
 		if i < 2 {
-			eventually(t, "it has arrived", func() bool { return a.partial() == (i+1)*size })
+			await.True(t, "it has arrived", func() bool { return a.partial() == (i+1)*size })
 		}
 	}
 	closedByNode(t, conns[0])
@@ -149,7 +150,7 @@ func TestReceiveBytesMax(t *testing.T) {
 			t.Errorf("received %d bytes", len(got))
 		}
 	}
-	eventually(t, "the memory is given back", func() bool { return a.partial() == 0 })
+	await.True(t, "the memory is given back", func() bool { return a.partial() == 0 })
 }
 
 // What strangers do fills no log.
@@ -160,7 +161,7 @@ func TestComplaintsAreLimited(t *testing.T) {
 		c := dialRaw(t, a.cfg.Me)
 		c.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
 		closedByNode(t, c)
-		eventually(t, "it is counted", func() bool { return a.rec.count(event.NetTCPShort, nil) == i+1 })
+		await.True(t, "it is counted", func() bool { return a.rec.count(event.NetTCPShort, nil) == i+1 })
 	}
 	a.Close()
 	lines := strings.Count(log.String(), "no packet")
@@ -233,7 +234,7 @@ func TestStartErrors(t *testing.T) {
 
 // Close leaves no goroutine and no socket behind, whatever was going on.
 func TestCloseEndsEverything(t *testing.T) {
-	eventually(t, "other tests' goroutines end", func() bool { return len(ownGoroutines()) == 0 })
+	await.True(t, "other tests' goroutines end", func() bool { return len(ownGoroutines()) == 0 })
 	dead, stuck, fine := freeID(t), freeID(t), startTCP(t, nil)
 	listenRaw(t, stuck)
 	a := startTCP(t, func(c *Config) { c.UDPMaxSize = 100 })
@@ -257,7 +258,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	// wg.Done is the last thing a goroutine does, not its end.
-	eventually(t, "goroutines end", func() bool { return len(ownGoroutines()) == 0 })
+	await.True(t, "goroutines end", func() bool { return len(ownGoroutines()) == 0 })
 	closedByNode(t, conn)
 	listenRaw(t, a.cfg.Me)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
@@ -51,7 +52,7 @@ func TestPeerClosesIdleConnection(t *testing.T) {
 			t.Fatalf("packet %d: on the wire %x", i, got)
 		}
 		c.Close()
-		eventually(t, "the node notices", func() bool { return a.linkOf(peer) == nil })
+		await.True(t, "the node notices", func() bool { return a.linkOf(peer) == nil })
 	}
 	if n := a.rec.count(event.NetError, nil); n != 0 {
 		t.Errorf("%d errors, want none", n)
@@ -112,7 +113,7 @@ func TestUDPMaxSize(t *testing.T) {
 
 	a.Send(peer, packets[0], Datagram)
 	buf := make([]byte, 65536)
-	udp.SetReadDeadline(time.Now().Add(30 * time.Second))
+	udp.SetReadDeadline(time.Now().Add(await.Limit(t)))
 	n, _, err := udp.ReadFromUDPAddrPort(buf)
 	if err != nil || !bytes.Equal(buf[:n], packets[0]) {
 		t.Fatalf("datagram of %d bytes, %v", n, err)
@@ -123,7 +124,7 @@ func TestUDPMaxSize(t *testing.T) {
 	if got := readFull(t, acceptRaw(t, l), len(want)); !bytes.Equal(got, want) {
 		t.Error("wrong bytes on the connection")
 	}
-	eventually(t, "one datagram is counted", func() bool { return a.rec.count(event.NetUDPOut, nil) == 1 })
+	await.True(t, "one datagram is counted", func() bool { return a.rec.count(event.NetUDPOut, nil) == 1 })
 }
 
 // What waits for a peer is bounded in packets and in bytes; what goes beyond is
@@ -143,7 +144,7 @@ func TestSlowPeerIsBounded(t *testing.T) {
 			packet := make([]byte, c.size)
 			a.Send(peer, packet, Stream)
 			acceptRaw(t, l) // and reads nothing
-			eventually(t, "the queue fills up", func() bool {
+			await.True(t, "the queue fills up", func() bool {
 				a.Send(peer, packet, Stream)
 				return a.rec.count(event.NetQueueFull, nil) > 100
 			})
@@ -174,7 +175,7 @@ func TestStalePacketsAreDropped(t *testing.T) {
 	for i := range byte(10) {
 		a.Send(peer, []byte{i}, Stream)
 	}
-	eventually(t, "packets become stale", func() bool { return a.rec.count(event.NetDequeue, stale) == 10 })
+	await.True(t, "packets become stale", func() bool { return a.rec.count(event.NetDequeue, stale) == 10 })
 	l := listenRaw(t, peer)
 	a.Send(peer, []byte("fresh"), Stream)
 	if got := readFull(t, acceptRaw(t, l), 9); !bytes.Equal(got, frames([]byte("fresh"))) {
@@ -254,13 +255,13 @@ func TestPeerThatTalks(t *testing.T) {
 	a := startTCP(t, nil)
 	a.Send(peer, []byte("x"), Stream)
 	c := acceptRaw(t, l)
-	c.SetWriteDeadline(time.Now().Add(30 * time.Second))
+	c.SetWriteDeadline(time.Now().Add(await.Limit(t)))
 	for sent := 0; sent < 100<<20; sent += 1 << 16 {
 		if _, err := c.Write(make([]byte, 1<<16)); err != nil {
 			break
 		}
 	}
-	eventually(t, "the connection is given up", func() bool {
+	await.True(t, "the connection is given up", func() bool {
 		return a.rec.count(event.NetError, func(e event.Event) bool { return errors.Is(e.Err, errTalks) }) == 1
 	})
 	if len(a.in) != 0 {
@@ -328,8 +329,8 @@ func TestPeersAreBounded(t *testing.T) {
 			t.Fatalf("%d peers", peers())
 		}
 	}
-	eventually(t, "the peers are forgotten", func() bool { return peers() == 0 })
-	eventually(t, "their goroutines end", func() bool { return len(ownGoroutines()) == 2 })
+	await.True(t, "the peers are forgotten", func() bool { return peers() == 0 })
+	await.True(t, "their goroutines end", func() bool { return len(ownGoroutines()) == 2 })
 	// And they can come back.
 	l := listenRaw(t, ids[0])
 	n.Send(ids[0], []byte("back"), Stream)

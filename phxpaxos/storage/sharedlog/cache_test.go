@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/memfs"
 )
@@ -88,7 +89,7 @@ func TestOldSegmentsLeaveTheCache(t *testing.T) {
 	}
 	s.mu.RUnlock()
 	var got []string
-	waitUntil(t, func() bool {
+	await.True(t, "the cache is dropped", func() bool {
 		disk.mu.Lock()
 		defer disk.mu.Unlock()
 		got = slices.Sorted(maps.Keys(disk.dropped))

@@ -4,8 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/memfs"
 )
@@ -55,11 +55,11 @@ func TestOneSync(t *testing.T) {
 		})
 	}
 	set(0)
-	waitUntil(t, func() bool { return disk.syncs.Load() == 1 })
+	await.True(t, "the others wait", func() bool { return disk.syncs.Load() == 1 })
 	for g := 1; g < 50; g++ {
 		set(g)
 	}
-	waitUntil(t, func() bool {
+	await.True(t, "the others wait", func() bool {
 		s.qmu.Lock()
 		defer s.qmu.Unlock()
 		return len(s.queue) == 49
@@ -78,15 +78,6 @@ func TestOneSync(t *testing.T) {
 	for g := range 50 {
 		if v, err := s.Variable(g, storage.SystemVariables); err != nil || string(v) != "x" {
 			t.Errorf("group %d: %q, %v", g, v, err)
-		}
-	}
-}
-
-func waitUntil(t *testing.T, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it does not happen")
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
@@ -198,7 +199,7 @@ func count(t *testing.T, dir, pattern string) int {
 // waitFor polls, since another process's doings cannot be waited for.
 func waitFor(t *testing.T, what string, true func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(await.Limit(t))
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !true() {
