@@ -204,7 +204,8 @@ func TestStalledPeer(t *testing.T) {
 func TestWriteDeadline(t *testing.T) {
 	id := freeID(t)
 	l := listenRaw(t, id)
-	a := startTCP(t, func(c *Config) { c.StallMax = 50 * time.Millisecond })
+	// So long no goroutine of this process stands still, however busy the machine.
+	a := startTCP(t, func(c *Config) { c.StallMax = 2 * time.Second })
 	conn, err := net.DialTCP("tcp4", nil, net.TCPAddrFromAddrPort(id.AddrPort()))
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +234,7 @@ func TestPeerThatClosesAtOnce(t *testing.T) {
 	a := startTCP(t, func(c *Config) { c.BackoffMin, c.BackoffMax = 40*time.Millisecond, 40*time.Millisecond })
 	begin := time.Now()
 	dials := 0
-	for time.Since(begin) < 400*time.Millisecond {
+	for time.Since(begin) < 400*time.Millisecond || dials < 2 {
 		a.Send(peer, []byte("x"), Stream)
 		l.SetDeadline(time.Now().Add(5 * time.Millisecond))
 		if c, err := l.Accept(); err == nil {
@@ -241,10 +242,10 @@ func TestPeerThatClosesAtOnce(t *testing.T) {
 			dials++
 		}
 	}
-	// Attempts are at least 20 ms apart; each good connection is a short one,
+	// A machine that is busy may need longer for two. Attempts are at least 20 ms apart; each good connection is a short one,
 	// unless the machine stood still.
-	if limit := int(time.Since(begin)/(20*time.Millisecond)) + 2; dials < 2 || dials > limit {
-		t.Errorf("%d connections in %v, want 2..%d", dials, time.Since(begin), limit)
+	if limit := int(time.Since(begin)/(20*time.Millisecond)) + 2; dials > limit {
+		t.Errorf("%d connections in %v, want at most %d", dials, time.Since(begin), limit)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
@@ -27,21 +28,16 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/plugin/monitor/report"
 )
 
-// patience bounds every wait; reaching it is a failure.
-const patience = 60 * time.Second
-
 // noLeaks fails the test if it leaves goroutines behind. It has to be called
 // first, so that its cleanup runs last.
 func noLeaks(t *testing.T) {
 	before := runtime.NumGoroutine()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
-		for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
-			if time.Now().After(end) {
-				stacks := make([]byte, 1<<20)
-				t.Fatalf("%d goroutines, %d at the start:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
-			}
-		}
+		await.Show(t, "the goroutines of the test end", func() bool { return runtime.NumGoroutine() <= before }, func() string {
+			stacks := make([]byte, 1<<20)
+			return fmt.Sprintf("%d goroutines, %d at the start:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+		})
 	})
 }
 
@@ -330,7 +326,7 @@ type seen struct {
 // until reads events until ok holds for one about the nodes.
 func (v *viewer) until(t *testing.T, what string, ok func(s seen) bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+	for end := time.Now().Add(await.Limit(t)); time.Now().Before(end); {
 		name, data := v.next(t)
 		if name == "groups" {
 			continue
@@ -362,11 +358,7 @@ func TestViewersAreLimited(t *testing.T) {
 		t.Errorf("one too many: %s", v.resp.Status)
 	}
 	open[3].resp.Body.Close()
-	for end := time.Now().Add(patience); look(t, m).resp.StatusCode != 200; {
-		if time.Now().After(end) {
-			t.Fatal("the place of one who left is not free")
-		}
-	}
+	await.True(t, "the place of one who left is free", func() bool { return look(t, m).resp.StatusCode == 200 })
 	for _, v := range open[4:] {
 		if name, _ := v.next(t); name != "hello" {
 			t.Errorf("the first event is %q", name)
@@ -409,9 +401,7 @@ func TestPeers(t *testing.T) {
 	down.Store(true)
 	began := time.Now()
 	v.until(t, "the other node is down", func(s seen) bool { return s.Nodes[1].State == "down" })
-	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("it took %v to notice that a node is gone", took)
-	}
+	await.Took(t, "it is noticed that a node is gone", time.Since(began), 3*time.Second)
 	down.Store(false)
 	v.until(t, "it is back", func(s seen) bool { return s.Nodes[1].State == report.Running })
 	v.until(t, "samples come", func(s seen) bool { return len(s.Nodes[0].Samples) > 0 })

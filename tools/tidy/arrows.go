@@ -45,7 +45,7 @@ var arrows = []arrow{
 		"phxpaxos/group", "phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm", "phxpaxos/timer",
 		"phxpaxos/waitlock", "phxpaxos/crowd", "phxpaxos/storage/...", "phxpaxos/network/...", "phxpaxos/transfer",
 	}},
-	{"plugin/network/...", []string{"plugin/network/...", "phxpaxos/network/...", "phxpaxos/wire"}}, // wire: who a packet is from
+	{"plugin/network/...", []string{"plugin/network/...", "phxpaxos/network/...", "phxpaxos/wire", "phxpaxos/await"}}, // wire: who a packet is from
 	{"plugin/statemachine/...", []string{"plugin/statemachine/...", "phxpaxos/sm"}},
 	{"plugin/logger/...", []string{"plugin/logger/...", "phxpaxos"}},
 	{"plugin/monitor/...", []string{"plugin/monitor/...", "phxpaxos"}},

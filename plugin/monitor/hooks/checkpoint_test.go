@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
@@ -162,7 +163,7 @@ func wipedNodeComesBack(t *testing.T, all *probe) {
 	n.propose(0, 5) // so that it can learn what came behind all that it may have forgotten
 	awaitFired(t, n.own[2], event.Voting)
 	n.propose(2, 1)
-	poll(t, "all ledgers are equal", func() bool {
+	await.True(t, "all ledgers are equal", func() bool {
 		return n.ledger[2].State(0) == n.ledger[0].State(0) && n.ledger[1].State(0) == n.ledger[0].State(0)
 	})
 }
@@ -219,5 +220,5 @@ func replayerFails(t *testing.T, all *probe) {
 		t.Fatal(err)
 	}
 	l.fires(event.CheckpointReplay)
-	poll(t, "the replayer tries again", func() bool { return m.calls.Load() == 2 })
+	await.True(t, "the replayer tries again", func() bool { return m.calls.Load() == 2 })
 }

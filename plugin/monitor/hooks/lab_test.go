@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
@@ -20,9 +21,6 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 	"github.com/phxpaxos/phxpaxos-go/plugin/monitor/hooks"
 )
-
-// patience bounds every wait; reaching it is a failure.
-const patience = 60 * time.Second
 
 // probe counts which hooks were called, and checks that each was called with
 // its own kind of event.
@@ -187,7 +185,7 @@ func (l *lab) raw(packet []byte) {
 // hears waits until the real node has sent a message of a kind to a puppet.
 func (l *lab) hears(to nodeid.ID, kind paxos.Kind) *paxos.Message {
 	l.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(await.Limit(l.t))
 	for {
 		select {
 		case m := <-l.net.sent:
@@ -208,7 +206,7 @@ func (l *lab) fires(kinds ...event.Kind) {
 
 func awaitFired(t *testing.T, p *probe, kinds ...event.Kind) {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(await.Limit(t))
 	for _, k := range kinds {
 		for {
 			n, changed := p.count(k)
@@ -226,7 +224,7 @@ func awaitFired(t *testing.T, p *probe, kinds ...event.Kind) {
 
 // propose proposes a value and waits for the end.
 func (l *lab) propose(value string) error {
-	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(l.t.Context(), await.Limit(l.t))
 	defer cancel()
 	_, err := l.node.Propose(ctx, 0, 1, []byte(value))
 	return err

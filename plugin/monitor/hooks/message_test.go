@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
@@ -17,16 +16,6 @@ import (
 
 // replayReport is how many instances a replay takes before it tells of it.
 const replayReport = 4096
-
-// poll waits until something holds.
-func poll(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); <-time.After(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
 
 func requestsAhead(t *testing.T, all *probe) {
 	l := newLab(t, all, nil)

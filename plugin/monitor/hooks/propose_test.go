@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -137,14 +138,14 @@ func callersAtTheGate(t *testing.T, all *probe) {
 		}
 		return s
 	}
-	poll(t, "two callers are in", func() bool { return status().Proposals == 2 })
+	await.True(t, "two callers are in", func() bool { return status().Proposals == 2 })
 	waiting, giveUp := context.WithCancel(t.Context())
 	third := make(chan error, 1)
 	go func() {
 		_, err := l.node.Propose(waiting, 0, 1, []byte("v"))
 		third <- err
 	}()
-	poll(t, "a third one waits", func() bool { return status().Waiting == 1 })
+	await.True(t, "a third one waits", func() bool { return status().Waiting == 1 })
 	if _, err := l.node.Propose(ctx, 0, 1, []byte("v")); !errors.Is(err, phxpaxos.ErrBusy) {
 		t.Errorf("the fourth caller got %v, want ErrBusy", err)
 	}

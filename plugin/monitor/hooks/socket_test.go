@@ -4,6 +4,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
@@ -57,7 +58,7 @@ func sockets(t *testing.T, all *probe) {
 	if err := receiver.Close(); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, "the sender dials again, in vain", func() bool {
+	await.True(t, "the sender dials again, in vain", func() bool {
 		sender.Send(ids[1], make([]byte, 200), network.Stream)
 		dialled, _ := from.count(event.NetReconnect)
 		failed, _ := from.count(event.NetError)
@@ -69,12 +70,12 @@ func socketQueues(t *testing.T, all *probe) {
 	ids := certtest.HoldIDs(t, 2)
 	own := newProbe()
 	sender := tcp(t, ids[0], all, own)
-	poll(t, "the queue to a peer that is down is full", func() bool {
+	await.True(t, "the queue to a peer that is down is full", func() bool {
 		sender.Send(ids[1], make([]byte, 200), network.Stream)
 		n, _ := own.count(event.NetQueueFull)
 		return n > 0
 	})
-	poll(t, "the queue of datagrams is full", func() bool {
+	await.True(t, "the queue of datagrams is full", func() bool {
 		for range 1000 {
 			sender.Send(ids[1], make([]byte, 50), network.Datagram)
 		}

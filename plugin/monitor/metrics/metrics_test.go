@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/plugin/monitor/metrics"
 )
@@ -112,11 +113,7 @@ phxpaxos_group_instance{group="2",node="10.0.0.1:11111"} 0
 // of it a moment before.
 func stopped(t *testing.T, node *phxpaxos.Node, group int) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); node.GroupError(group) == nil; <-time.After(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("group %d has not stopped", group)
-		}
-	}
+	await.True(t, fmt.Sprintf("group %d stops", group), func() bool { return node.GroupError(group) != nil })
 }
 
 // The number of series does not grow with the number of groups.

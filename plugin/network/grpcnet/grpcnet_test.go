@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
@@ -254,7 +255,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		strangers = append(strangers, c)
 	}
 	for _, c := range strangers[:15] {
-		c.SetReadDeadline(time.Now().Add(certtest.Soon))
+		c.SetReadDeadline(time.Now().Add(await.Limit(t)))
 		if _, err := io.Copy(io.Discard, c); err != nil && strings.Contains(err.Error(), "timeout") {
 			t.Fatal("a surplus connection stays open")
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
@@ -44,7 +45,7 @@ func (n *node) got(t testing.TB) string {
 	select {
 	case p := <-n.in:
 		return string(p)
-	case <-time.After(certtest.Soon):
+	case <-time.After(await.Limit(t)):
 		t.Fatal("no packet arrives")
 		return ""
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/networktest"
@@ -52,7 +53,7 @@ func stranger(t *testing.T, to nodeid.ID, cfg *tls.Config) error {
 	}
 	defer conn.Close()
 	conn.Write(frame("a stranger's"))
-	conn.SetReadDeadline(time.Now().Add(certtest.Soon))
+	conn.SetReadDeadline(time.Now().Add(await.Limit(t)))
 	_, err = conn.Read(make([]byte, 1))
 	if err == nil {
 		err = nil
@@ -89,7 +90,7 @@ func TestStrangers(t *testing.T) {
 			}
 			defer conn.Close()
 			conn.Write(b)
-			conn.SetReadDeadline(time.Now().Add(certtest.Soon))
+			conn.SetReadDeadline(time.Now().Add(await.Limit(t)))
 			_, err = io.Copy(io.Discard, conn) // until the node closes it
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				err = io.EOF
@@ -169,7 +170,7 @@ func TestSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(certtest.Soon))
+	conn.SetReadDeadline(time.Now().Add(await.Limit(t)))
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal("the connection stays open")
 	}

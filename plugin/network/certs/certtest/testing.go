@@ -7,15 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/plugin/network/certs"
 )
-
-// Soon is how long anything may take that has to happen. Reaching it is a
-// failure, so it is long.
-const Soon = 30 * time.Second
 
 // For is New in a directory that is removed with the test.
 func For(t testing.TB) *Authority {
@@ -125,11 +122,5 @@ func HoldIDs(t testing.TB, n int) []nodeid.ID {
 // Eventually waits until something holds, and ends the test if it does not.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(Soon)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-		time.Sleep(time.Millisecond) // between two looks
-	}
+	await.True(t, what, ok)
 }
