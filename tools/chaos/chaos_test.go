@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	waiting "github.com/phxpaxos/phxpaxos-go/phxpaxos/await" // the program has an await of its own
 )
 
 // TestMain lets the test binary stand in for the program when it is started
@@ -24,8 +26,7 @@ func play(t *testing.T, o options) string {
 	if testing.Short() {
 		t.Skip("starts and kills real processes for some seconds")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
+	ctx := waiting.Context(t)
 	o.Dir = t.TempDir()
 	var out bytes.Buffer
 	if code := chaos(ctx, o, &out); code != exitOK {

@@ -1,10 +1,11 @@
 package main
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 )
 
 func TestDemoComesTrueAndLeavesNothing(t *testing.T) {
@@ -13,9 +14,7 @@ func TestDemoComesTrueAndLeavesNothing(t *testing.T) {
 	}
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
-	ctx, cancel := context.WithTimeout(t.Context(), atMost)
-	defer cancel()
-	if err := show(ctx, ""); err != nil {
+	if err := show(await.Context(t), ""); err != nil {
 		t.Fatal(err)
 	}
 	left, err := filepath.Glob(filepath.Join(temp, "phxpaxos-demo*"))

@@ -12,9 +12,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -31,7 +31,6 @@ const (
 	damageEnd   = "<!-- to here -->\n"
 
 	clusterInstances = 300 // what the table of damages was made for
-	patience         = time.Minute
 )
 
 // hospital is a cluster of three nodes on real sockets and disks, of which
@@ -87,7 +86,7 @@ func admit(t *testing.T) (*hospital, string) {
 		h.healthy = append(h.healthy, node)
 		t.Cleanup(func() { node.Close(); s.Close() })
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Limit(t))
 	defer cancel()
 	for i := range clusterInstances {
 		by := third
@@ -125,7 +124,7 @@ func (h *hospital) treat(dir string) outcome {
 	}
 	defer store.Close()
 	defer node.Close()
-	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(h.t.Context(), await.Limit(h.t))
 	defer cancel()
 	// One more value shows whether it takes part, and moves it on.
 	_, err = node.Propose(ctx, 0, 1, []byte("after the damage"))
@@ -233,7 +232,7 @@ func (h *hospital) fillDisk(original string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Limit(t))
 	defer cancel()
 	if _, err := node.Propose(ctx, 0, 1, []byte("there is space")); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
+	waiting "github.com/phxpaxos/phxpaxos-go/phxpaxos/await" // the program has an await of its own
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/freeaddr"
 	"github.com/phxpaxos/phxpaxos-go/sample/nodeaddr"
 )
@@ -180,11 +180,11 @@ func TestKilledParentLeavesNothing(t *testing.T) {
 	}
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	waitFor(t, "the nodes have directories", func() bool { return count(t, dir, "*/node*/g0") == 3 })
+	waiting.True(t, "the nodes have directories", func() bool { return count(t, dir, "*/node*/g0") == 3 })
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "everything is gone", func() bool { return count(t, dir, "*") == 0 })
+	waiting.True(t, "everything is gone", func() bool { return count(t, dir, "*") == 0 })
 }
 
 func count(t *testing.T, dir, pattern string) int {
@@ -196,23 +196,9 @@ func count(t *testing.T, dir, pattern string) int {
 	return len(names)
 }
 
-// waitFor polls, since another process's doings cannot be waited for.
-func waitFor(t *testing.T, what string, true func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(await.Limit(t))
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !true() {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out: %s", what)
-		}
-		<-tick.C
-	}
-}
-
 // With a disk that stands still the others go on, and an idle cluster is idle.
 func TestSmokeStalledAndIdle(t *testing.T) {
-	stdout, _, err := smoke(t, t.Context(), "-groups 2 -callers 0,40 -seconds 1 -warmup 0.2 -stall 1s -json")
+	stdout, _, err := smoke(t, t.Context(), "-groups 2 -callers 0,40 -seconds 3 -warmup 0.2 -stall 1s -json")
 	if err != nil {
 		t.Fatal(err)
 	}
