@@ -113,7 +113,7 @@ func TestWalkThrough(t *testing.T) {
 
 func playWalk(t *testing.T, until string, commands int, flags ...string) {
 	steps := readTranscript(t, "phxkv_client.txt")
-	w := &walk{cluster: newCluster(t, 3, append([]string{"-fenced"}, flags...)...), role: [3]int{0, 1, 2}}
+	w := &walk{cluster: newCluster(t, 3, append([]string{"-fenced", "-lease", walkLease.String()}, flags...)...), role: [3]int{0, 1, 2}}
 	played := 0
 	for _, s := range steps {
 		if until != "" && strings.HasPrefix(s.heading, until) {
@@ -279,8 +279,12 @@ func (w *walk) longer(command, got, want string) bool {
 	return strings.HasSuffix(command, "| wc -c") && strings.TrimSpace(got) == strings.TrimSpace(want)
 }
 
-// leaseSure is how long a lease of 2 s that was just about to be renewed lasts.
-const leaseSure = 500 * time.Millisecond
+// The commands that follow the end of a master have to come before its lease
+// ends, also on a busy machine.
+const (
+	walkLease = 20 * time.Second
+	leaseSure = 5 * time.Second // it lasts at least, also if it was just about to be renewed
+)
 
 func cutRedirects(out string) (redirects []string, rest string) {
 	for line := range strings.Lines(out) {
