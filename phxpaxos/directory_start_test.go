@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/identity"
@@ -196,7 +197,7 @@ func TestRelativePathOutlivesChdir(t *testing.T) {
 		t.Chdir(elsewhere)
 		big := make([]byte, 20<<20) // enough for a second segment
 		for k := range 8 {
-			if _, err := n.Propose(testContext(t), 0, 1, big); err != nil {
+			if _, err := n.Propose(await.Context(t), 0, 1, big); err != nil {
 				t.Fatalf("value %d after chdir: %v", k, err)
 			}
 		}
@@ -214,7 +215,7 @@ func TestRelativePathOutlivesChdir(t *testing.T) {
 		}
 		defer n.Close()
 		// The last value counts as decided when the next one is.
-		if _, err := n.Propose(testContext(t), 0, 1, []byte("one more")); err != nil {
+		if _, err := n.Propose(await.Context(t), 0, 1, []byte("one more")); err != nil {
 			t.Fatal(err)
 		}
 		if found := len(again.values(0)); found != 9 {
@@ -235,7 +236,7 @@ func TestLostDiskReplacedByACopyOfAnotherNode(t *testing.T) {
 	propose := func(i, count int) {
 		t.Helper()
 		for k := range count {
-			if _, err := c.nodes[i].Propose(testContext(t), 0, 1, fmt.Appendf(nil, "value %d of node %d", k, i)); err != nil {
+			if _, err := c.nodes[i].Propose(await.Context(t), 0, 1, fmt.Appendf(nil, "value %d of node %d", k, i)); err != nil {
 				t.Fatal(err)
 			}
 		}

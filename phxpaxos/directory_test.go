@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -48,7 +49,7 @@ func visit(t *testing.T, o Options) (identity.Identity, error) {
 		return identity.Identity{}, err
 	}
 	for g := range n.Groups() {
-		if _, err := n.Propose(testContext(t), g, 1, fmt.Appendf(nil, "of %v in group %d", o.MyNode, g)); err != nil {
+		if _, err := n.Propose(await.Context(t), g, 1, fmt.Appendf(nil, "of %v in group %d", o.MyNode, g)); err != nil {
 			t.Fatal(err)
 		}
 	}
