@@ -47,11 +47,14 @@ func (n *Node) MasterWithVersion(groupIndex int) (node nodeid.ID, version uint64
 
 // IsMaster reports whether this node is the master of a group, now. No two
 // nodes are at the same time, whatever the network does and whichever
-// processes are paused or killed, as long as the clocks of the nodes run at
-// rates that differ by less than 100 ms in a lease: the lease of the master
-// began when it started to bid and is 100 ms shorter than what it announced,
-// and everybody else waits for the announced time from when they learned of
-// it (spec/hazards.md, lease arithmetic).
+// processes are paused or killed, as long as the clocks of the nodes keep to
+// one assumption: while a lease runs, no clock is faster than another by more
+// than 14 % (8/7), for example each within 6.6 % of true time. The lease of the
+// master began when it started to bid and is an eighth shorter than what it
+// announced, and the other nodes wait for the announced time from when they
+// learned of it. An original node that is master counts only 100 ms less than
+// it announced, so with one the bound is 100 ms in a lease, 1 % at 10 s.
+// docs/leases.md has the argument, and how it compares with what clocks do.
 //
 // Time may pass between the answer and what is done because of it. Let the
 // group decide where that matters: see Options.Fence.

@@ -259,7 +259,9 @@ type Options struct {
 	MasterGroups []int
 	// MasterLease is for how long a master is elected, 1 s..24 h; 0 means
 	// 10 s. It renews its lease all the time; when it dies the group has no
-	// master until the rest of its lease has passed.
+	// master until the rest of its lease has passed. The master itself counts
+	// an eighth less, which bounds how far clocks may drift apart, see
+	// Node.IsMaster.
 	MasterLease time.Duration
 	// MasterChanged is told when another node than the last one is elected,
 	// and in which version. The end of a lease is no change. It is called as

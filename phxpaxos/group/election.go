@@ -9,21 +9,29 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
 
-// How the lease is counted (spec/hazards.md, lease arithmetic): the master's
-// own lease begins when it begins to propose, and is leaseMargin shorter than
-// what it announces; every other node counts the announced time from when it
-// learns. A bid only counts if its proposer knew the election before, so
-// whoever wins has counted that lease to its end. With clocks that run at
-// about the same rate, within leaseMargin for one lease, there is never a
-// moment with two masters.
+// How the lease is counted (docs/leases.md): the master's own lease begins when
+// it begins to propose, and is shorter than what it announces by an eighth of
+// it; every other node counts the announced time from when it learns. A bid
+// only counts if its proposer knew the election before, so the winner has
+// counted that lease to its end.
+//
+// Assumption about clocks: while a lease runs, no node's clock is faster than
+// another's by more than 8/7, so by 14 %. It is met if each is within 1/15
+// (6.6 %) of true time, or all but one are true and that one is slow by up to
+// 12.5 %. Then there is never a moment with two masters. The margin has to be a
+// share of the lease because what two clocks drift apart grows with the lease.
 const (
 	leaseDefault = 10 * time.Second
 	leaseMin     = time.Second // shorter ones are ignored, as in the original
-	leaseMargin  = 100 * time.Millisecond
+	leaseShare   = 8           // the margin is one in so many parts of the lease
+	renewLess    = 100 * time.Millisecond
 	bidSpread    = 150 * time.Millisecond // so that not all bid at once when a lease ends
 	bidPause     = 20 * time.Millisecond  // after a lost bid, and again as much at random, five times
 	dropSpread   = 20 * time.Millisecond  // when a master gave up by itself
 )
+
+// ownLease is how long a master counts a lease for itself, from its bid on.
+func ownLease(lease time.Duration) time.Duration { return lease - lease/leaseShare }
 
 // election makes the bids of this node.
 type election struct {
@@ -72,10 +80,10 @@ func (e *election) deadline() time.Duration {
 
 // propose bids for the mastership, or for going on with it.
 func (e *election) propose(g *Group) {
-	b := (e.lease - leaseMargin) / 4
+	b := (e.lease - renewLess) / 4 // the original's pace: from an eighth to three eighths of the lease
 	e.bidAt = g.now + b/2 + e.random(g, b)
 	op := g.operation(g.cfg.Me, e.lease)
-	e.bid = &Ticket{SM: sm.Master, Value: op, version: g.master.v.Version, Attempts: 1, Deadline: g.now + e.lease, until: g.now + e.lease - leaseMargin}
+	e.bid = &Ticket{SM: sm.Master, Value: op, version: g.master.v.Version, Attempts: 1, Deadline: g.now + e.lease, until: g.now + ownLease(e.lease)}
 	e.bid.done = func(t *Ticket) { e.ended(g, t) }
 	g.observe(event.Event{Kind: event.MasterBid, Number: g.master.v.Version})
 	g.Propose(e.bid)

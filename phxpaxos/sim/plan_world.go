@@ -145,11 +145,10 @@ func (p *Plan) drawMasters(r *rand.Rand) {
 	x := &p.world
 	x.master, x.fence, x.change = true, r.IntN(2) == 0, r.IntN(3) == 0
 	x.lease = pick(r, time.Second, time.Second, 1500*time.Millisecond, 3*time.Second)
-	limit := driftLimit(x.lease)
-	p.drift = pick(r, limit, min(p.drift, limit))
+	p.drift = pick(r, driftLimit, min(p.drift, driftLimit))
 	for i := range p.Faults {
 		if f := &p.Faults[i]; f.Kind == Drift {
-			f.X = f.X * limit / 50000
+			f.X = f.X * driftLimit / 50000
 		}
 	}
 	if r.IntN(3) == 0 {
@@ -161,16 +160,12 @@ func (p *Plan) drawMasters(r *rand.Rand) {
 	}
 }
 
-// leaseMargin is how much shorter the master's own lease is than the one that
-// the others count (spec/hazards.md, lease arithmetic).
-const leaseMargin = 100 * time.Millisecond
-
-// driftLimit is the rate, in millionths, up to which clocks may be fast or
-// slow while a lease holds its promise: a master whose clock is slow by d
-// still has to end its lease-margin before others, fast by d, end theirs.
-func driftLimit(lease time.Duration) int64 {
-	return int64(leaseMargin)*990_000/int64(2*lease-leaseMargin) + 1
-}
+// driftLimit is the rate, in millionths, up to which clocks may be fast or slow
+// while a lease holds its promise (docs/leases.md): a master whose clock is slow
+// by d counts 7/8 of a lease, and others that are fast by d count all of it, so
+// the master ends first while (1+d)/(1-d) <= 8/7, which is d <= 1/15. A
+// hundredth less leaves room for rounding.
+const driftLimit = 1_000_000 / 15 * 99 / 100
 
 // spread lets some of the accidents happen to the nodes that joined the
 // cluster later, and some partitions run between them.

@@ -28,7 +28,6 @@ const (
 // rare are bugs that show once in more seeds than are tried, with the test of
 // package group that notices each.
 var rare = map[string]string{
-	"the master's lease begins when it is elected":                  "TestLeaseBeginsWithTheBid",
 	"a hand-over that waited deposes whoever was elected meanwhile": "TestHandingOverDeposesNobodyElse",
 	"rounds of reads have the same numbers in each life":            "TestAnswersToAFormerLifeDoNotCount",
 }
@@ -68,9 +67,11 @@ var mutants = []mutant{
 	{"a change of the members by an old version counts", []edit{{systemGo, "if v.Version != s.v.Version {", "if false {"}}},
 	{"the cluster id of packets is not looked at", []edit{{receiveGo,
 		"own != 0 && p.Cluster != 0 && own != p.Cluster {", "own != 0 && p.Cluster != 0 && false {"}}},
-	{"the master's lease has no margin", []edit{{electionGo, "until: g.now + e.lease - leaseMargin}", "until: g.now + e.lease}"}}},
+	{"the master's lease has no margin", []edit{{electionGo, "until: g.now + ownLease(e.lease)}", "until: g.now + e.lease}"}}},
+	{"the master's lease has the original's margin, whatever the lease", []edit{{electionGo,
+		"{ return lease - lease/leaseShare }", "{ return lease - 100*time.Millisecond }"}}},
 	{"the master's lease begins when it is elected", []edit{{masterGo,
-		"m.until = bid.until", "m.until = g.now + g.election.lease - leaseMargin"}}},
+		"m.until = bid.until", "m.until = g.now + ownLease(g.election.lease)"}}},
 	{"an election by an old version counts", []edit{
 		{masterGo, "if op.Version != m.v.Version {", "if false {"},
 		{queueGo, "q.dropStale(g)\n\tif", "if"}}},
