@@ -123,6 +123,8 @@ func (c *clerk) perform(j *group.Job, r *group.JobResult) {
 	switch j.Kind {
 	case group.CleanLog:
 		r.Err = c.clean(j.Instance)
+	case group.KeepLedger:
+		r.Err = (env{c.l}).SetVariable(group.Ledger, j.Ledger)
 	case group.ReplayLog:
 		r.Instance, r.Err = c.replay(j)
 	default:
@@ -225,7 +227,7 @@ func (s *sending) send() (sent int64, err error) {
 	}()
 	source, err := transfer.Open(s.c.fs, transfer.Order{
 		Group: l.index, From: l.me, Header: s.job.Header, UUID: s.job.UUID,
-		Machines: s.job.Machines, Instance: s.job.Instance,
+		Machines: s.job.Machines, Instance: s.job.Instance, Ledger: s.job.Ledger,
 	})
 	if err != nil {
 		return 0, err

@@ -52,6 +52,9 @@ func (e env) Variable(name group.Variable) (value []byte, ok bool, err error) {
 		ok, err = e.marked()
 		return nil, ok, err
 	}
+	if name == group.Ledger {
+		return e.readLedger()
+	}
 	value, err = e.store.Variable(e.index, variables[name])
 	return found(value, err)
 }
@@ -62,6 +65,9 @@ func (e env) SetVariable(name group.Variable, value []byte) error {
 		return e.setMark(len(value) > 0)
 	case group.Features:
 		return e.storeFeatures(value)
+	}
+	if name == group.Ledger {
+		return e.writeLedger(value)
 	}
 	if err := e.store.SetVariable(e.index, variables[name], value); err != nil {
 		return fmt.Errorf("%w: %w", ErrStorage, err)

@@ -38,7 +38,7 @@ type machine interface {
 	Level() bool
 	MinChosen() uint64
 	Err() error
-	AddStateMachine(m sm.StateMachine) bool
+	AddStateMachine(m sm.StateMachine) error
 	SetSync(sync bool, interval int)
 	SetBatch(countMax, bytesMax int, delay time.Duration)
 	Membership() (members []nodeid.ID, version uint64)
@@ -71,6 +71,7 @@ var _ machine = (*group.Group)(nil)
 // or in the storage stops this group and no other.
 type loop struct {
 	index    int
+	original bool // the log has the original's layout
 	me       nodeid.ID
 	fenced   bool // lease reads are allowed
 	notifier *notifier

@@ -127,11 +127,11 @@ func (s *script) Highest() uint64   { return 0 }
 func (s *script) Unhurried() bool   { s.mu.Lock(); defer s.mu.Unlock(); return s.unhurried }
 func (s *script) Err() error        { s.mu.Lock(); defer s.mu.Unlock(); return s.err }
 
-func (s *script) AddStateMachine(m sm.StateMachine) bool { s.input("add %d", m.ID()); return true }
-func (s *script) Early() bool                            { return false }
-func (s *script) SendEarly()                             {}
-func (s *script) SetSync(sync bool, interval int)        { s.input("sync %v %d", sync, interval) }
-func (s *script) SetBatch(n, bytes int, d time.Duration) { s.input("batch %d %d %v", n, bytes, d) }
+func (s *script) AddStateMachine(m sm.StateMachine) error { s.input("add %d", m.ID()); return nil }
+func (s *script) Early() bool                             { return false }
+func (s *script) SendEarly()                              {}
+func (s *script) SetSync(sync bool, interval int)         { s.input("sync %v %d", sync, interval) }
+func (s *script) SetBatch(n, bytes int, d time.Duration)  { s.input("batch %d %d %v", n, bytes, d) }
 
 func (s *script) Membership() ([]nodeid.ID, uint64)                 { return ids(1), NoVersion }
 func (s *script) ChangeMembers(t *group.Ticket, _, _ nodeid.ID)     { s.Propose(t) }

@@ -37,6 +37,7 @@ type Node struct {
 	store      storage.LogStorage
 	owner      *owner
 	closeStore func() error
+	original   bool // the log has the original's layout
 	disk       *disk
 	notifier   *notifier
 	heard      heard
@@ -184,7 +185,7 @@ func (n *Node) makeLoops(opts *Options, open openFunc) error {
 			return fmt.Errorf("%w: %w", ErrOptions, err)
 		}
 		l := &loop{
-			index: i, me: n.me, fenced: opts.Fence && opts.elects(i), notifier: n.notifier,
+			index: i, original: n.original, me: n.me, fenced: opts.Fence && opts.elects(i), notifier: n.notifier,
 			disk: n.disk, store: n.store, network: n.network, observer: n.observer, heard: &n.heard,
 			now: n.now, open: open, gate: gate,
 		}
@@ -217,6 +218,7 @@ func groupConfig(opts *Options, l *loop) group.Config {
 		ValueBytesMax: opts.packedMax(),
 		CheckHistory:  !opts.FirstStart,
 		UseReplayer:   opts.UseCheckpointReplayer, Hold: uint64(opts.HoldInstances), NoCleaning: opts.NoCleaning,
+		NoLedger: l.store.Dir(index) == "", KeepForOriginal: l.original,
 	}
 }
 
@@ -282,8 +284,10 @@ func (n *Node) GroupError(groupIndex int) error {
 
 // AddStateMachine registers a state machine in some groups, or in all if none
 // is named. It is given what is executed from now on, and nothing older. It
-// blocks until each group has it. A group that has one with the same id keeps
-// that; the error then matches ErrOptions. It returns all errors joined.
+// blocks until each group has it. The error matches ErrOptions where a group
+// has one with the same id and keeps that, and where the group has had entries
+// for the id that the durable state of m lacks: then it has to be registered
+// from the start. It returns all errors joined.
 func (n *Node) AddStateMachine(m sm.StateMachine, groups ...int) error {
 	if _, err := machineIDs("AddStateMachine", []sm.StateMachine{m}, nil); err != nil {
 		return err
@@ -308,17 +312,20 @@ func (n *Node) addStateMachine(m sm.StateMachine, groupIndex int) error {
 	if err != nil {
 		return err
 	}
-	added := false
+	var refused error
 	err = l.do(func(g machine) {
-		if added = g.AddStateMachine(m); added {
+		if refused = g.AddStateMachine(m); refused == nil {
 			l.wakeOnRewind(m)
 		}
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if !added {
+	case errors.Is(refused, group.ErrMachineExists):
 		return badOption(fmt.Sprintf("group %d: state machine id", groupIndex), m.ID(), "which another one has")
+	case refused != nil:
+		return badOption(fmt.Sprintf("group %d: state machine id", groupIndex), m.ID(),
+			fmt.Sprintf("register it in Options.StateMachines, so that it is given them at the start: %v", refused))
 	}
 	return nil
 }

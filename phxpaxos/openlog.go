@@ -46,6 +46,7 @@ func (n *Node) openStorage(opts *Options) error {
 		return storageError(err)
 	}
 	n.store, n.owner = opened.store, opened.owner
+	n.original = n.owner.get().Layout == layout.Original.String()
 	n.closeStore = func() error {
 		if err := opened.close(); err != nil {
 			return fmt.Errorf("%w: closing: %w", ErrStorage, err)

@@ -16,10 +16,10 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 )
 
-// ledger is a durable state machine of one group: a count and a hash of
+// tally is a durable state machine of one group: a count and a hash of
 // everything that it executed. A state is a directory named after its
 // instance; CURRENT names the one that counts.
-type ledger struct {
+type tally struct {
 	id    sm.ID
 	dir   string
 	every uint64
@@ -29,14 +29,14 @@ type ledger struct {
 	saved             atomic.Uint64
 	holds             atomic.Int64 // snapshots that are not released
 	loads             atomic.Int64
-	shown             atomic.Pointer[ledgerState]
+	shown             atomic.Pointer[tallyState]
 	failLoad          func() error
 }
 
-type ledgerState struct{ last, count, hash uint64 }
+type tallyState struct{ last, count, hash uint64 }
 
-func openLedger(id sm.ID, dir string, every uint64) (*ledger, error) {
-	l := &ledger{id: id, dir: dir, every: every, last: sm.NoCheckpoint}
+func openTally(id sm.ID, dir string, every uint64) (*tally, error) {
+	l := &tally{id: id, dir: dir, every: every, last: sm.NoCheckpoint}
 	l.saved.Store(sm.NoCheckpoint)
 	name, err := os.ReadFile(filepath.Join(dir, "CURRENT"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -48,7 +48,7 @@ func openLedger(id sm.ID, dir string, every uint64) (*ledger, error) {
 	return l, l.read(filepath.Join(dir, string(name)))
 }
 
-func (l *ledger) read(dir string) error {
+func (l *tally) read(dir string) error {
 	b, err := os.ReadFile(filepath.Join(dir, "state"))
 	if err != nil {
 		return err
@@ -62,11 +62,11 @@ func (l *ledger) read(dir string) error {
 	return nil
 }
 
-func (l *ledger) show() { l.shown.Store(&ledgerState{l.last, l.count, l.hash}) }
+func (l *tally) show() { l.shown.Store(&tallyState{l.last, l.count, l.hash}) }
 
-func (l *ledger) ID() sm.ID { return l.id }
+func (l *tally) ID() sm.ID { return l.id }
 
-func (l *ledger) Execute(e sm.Entry) ([]byte, error) {
+func (l *tally) Execute(e sm.Entry) ([]byte, error) {
 	if l.last != sm.NoCheckpoint && e.Instance < l.last+1 && e.Index == 0 {
 		return nil, fmt.Errorf("instance %d comes behind %d", e.Instance, l.last)
 	}
@@ -85,7 +85,7 @@ func (l *ledger) Execute(e sm.Entry) ([]byte, error) {
 	return nil, nil
 }
 
-func (l *ledger) save() error {
+func (l *tally) save() error {
 	dir := filepath.Join(l.dir, strconv.FormatUint(l.last, 10))
 	if err := os.MkdirAll(filepath.Join(dir, "more"), 0o755); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (l *ledger) save() error {
 	return nil
 }
 
-func (l *ledger) point(instance uint64) error {
+func (l *tally) point(instance uint64) error {
 	next := filepath.Join(l.dir, "CURRENT.new")
 	if err := os.WriteFile(next, []byte(strconv.FormatUint(instance, 10)), 0o600); err != nil {
 		return err
@@ -111,9 +111,9 @@ func (l *ledger) point(instance uint64) error {
 	return os.Rename(next, filepath.Join(l.dir, "CURRENT"))
 }
 
-func (l *ledger) CheckpointInstance(int) uint64 { return l.saved.Load() }
+func (l *tally) CheckpointInstance(int) uint64 { return l.saved.Load() }
 
-func (l *ledger) Snapshot(int) (sm.Snapshot, error) {
+func (l *tally) Snapshot(int) (sm.Snapshot, error) {
 	l.holds.Add(1)
 	at := l.saved.Load()
 	return sm.Snapshot{
@@ -122,7 +122,7 @@ func (l *ledger) Snapshot(int) (sm.Snapshot, error) {
 	}, nil
 }
 
-func (l *ledger) LoadSnapshot(_ int, s sm.Snapshot) error {
+func (l *tally) LoadSnapshot(_ int, s sm.Snapshot) error {
 	if l.failLoad != nil {
 		if err := l.failLoad(); err != nil {
 			return err
@@ -146,12 +146,12 @@ func (l *ledger) LoadSnapshot(_ int, s sm.Snapshot) error {
 type ledgers struct {
 	*cluster
 	dir      string
-	machines []*ledger
-	edit     func(l *ledger)
+	machines []*tally
+	edit     func(l *tally)
 }
 
-func newLedgers(t *testing.T, size int, edit func(l *ledger)) *ledgers {
-	c := &ledgers{dir: t.TempDir(), machines: make([]*ledger, size), edit: edit}
+func newLedgers(t *testing.T, size int, edit func(l *tally)) *ledgers {
+	c := &ledgers{dir: t.TempDir(), machines: make([]*tally, size), edit: edit}
 	c.cluster = newCluster(t, 0, 1, nil)
 	all := ids(size)
 	c.nodes = make([]*Node, size)
@@ -167,7 +167,7 @@ func (c *ledgers) smDir(i int) string  { return filepath.Join(c.dir, fmt.Sprint(
 
 func (c *ledgers) boot(i int) {
 	c.t.Helper()
-	m, err := openLedger(1, c.smDir(i), 100)
+	m, err := openTally(1, c.smDir(i), 100)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func (c *ledgers) level() {
 // rest of the log, and goes on in the same process.
 func TestWipedNodeComesBack(t *testing.T) {
 	noLeaks(t)
-	c := newLedgers(t, 3, func(l *ledger) { l.pad = 5<<20 + 17 })
+	c := newLedgers(t, 3, func(l *tally) { l.pad = 5<<20 + 17 })
 	c.propose(0, 1200)
 	for i := range 2 {
 		await.True(t, "the log is cleaned", func() bool {

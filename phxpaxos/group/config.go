@@ -46,6 +46,8 @@ type Config struct {
 	ChangeBeforePropose bool   // call sm.BeforeProposer
 	UseReplayer         bool   // there is a checkpoint replayer, paused at first
 	Hold                uint64 // see SetHold
+	NoLedger            bool   // the storage cannot keep the variable Ledger: a machine without recent entries holds the log
+	KeepForOriginal     bool   // the log has to stay one that an original node can start from
 	NoCleaning          bool   // cleaning is paused at first
 	Rand                Rand
 	PacketCRC           bool          // add our CRC-32C to packets

@@ -62,6 +62,7 @@ const (
 	MinChosen       Variable = iota // lowest instance kept, 8 bytes little-endian
 	SystemVariables                 // membership and cluster id
 	MasterVariables                 // the last known master
+	Ledger                          // which state machines have had entries, see package ledger
 	Newcomer                        // there as long as this node may not vote; setting it to nothing removes it
 	Features                        // state of package feature; written by the node's first group, and read by the driver for Config.Features
 )

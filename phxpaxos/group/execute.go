@@ -74,6 +74,7 @@ func (x *executor) run(g *Group, c *paxos.Chosen) bool {
 		}
 		return false
 	}
+	g.entries.note(x.entries, c.Instance)
 	g.teach.relay(g, c) // nobody hears of a value from here before it is executed here
 	if x.own {
 		g.queue.current = batch{}

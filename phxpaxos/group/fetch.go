@@ -7,6 +7,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/ledger"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -52,7 +53,8 @@ type fetcher struct {
 	last     uint64 // sequence of the last message that was taken
 	stored   uint64 // messages that are written
 	bytes    int64
-	total    int64 // as the sender says, 0 if it does not
+	ledger   ledger.Ledger // of the sender; says nothing if it sent none
+	total    int64         // as the sender says, 0 if it does not
 	parts    []Part
 	progress time.Duration // of the transfer
 	began    time.Duration
@@ -99,7 +101,7 @@ func (f *fetcher) needed(g *Group, m *paxos.Message) {
 	if f.stage == fetchNone && f.instance != at || !f.wanted {
 		*f = fetcher{wanted: true, instance: at, since: g.now, tellers: f.tellers[:0], sayAt: f.sayAt}
 	}
-	why := g.cannotLoad()
+	why := g.cannotLoad(nil)
 	if g.now >= f.sayAt {
 		f.sayAt = g.now + fetchSay
 		g.observe(event.Event{Kind: event.CheckpointNeeded, Peer: m.From, Instance: m.MinChosen, Err: why})
@@ -146,10 +148,16 @@ func (f *fetcher) note(id nodeid.ID, now time.Duration) {
 	}
 }
 
-// cannotLoad says why a checkpoint would be of no use here, or nothing.
-func (g *Group) cannotLoad() error {
+// cannotLoad says why a checkpoint would be of no use here, or nothing. A state
+// machine that cannot load one needs none if no entries are for it. Before the
+// sender's ledger is here, that is so as far as this node knows.
+func (g *Group) cannotLoad(l *ledger.Ledger) error {
 	for _, m := range g.exec.machines {
-		if _, ok := m.(sm.Snapshotter); !ok {
+		have := lacks(m, g.cfg.Index)
+		if _, ok := m.(sm.Snapshotter); ok || l == nil && g.entries.tracker.Newest(m.ID()) <= have {
+			continue
+		}
+		if l == nil || l.Reach(m.ID(), have) <= g.core.Instance() {
 			return fmt.Errorf("%w: state machine %d is no Snapshotter and cannot load one; restore its data and the log from a backup", errCheckpoint, m.ID())
 		}
 	}
@@ -236,7 +244,19 @@ func (f *fetcher) begin(g *Group, c *wire.Checkpoint) error {
 		g.refuseCheckpoint(c, fmt.Errorf("%w: a checkpoint of instance %d is of no use at instance %d", errCheckpoint, c.Instance, f.instance))
 		return nil
 	}
-	f.stage, f.from, f.uuid, f.begun = fetchFiles, c.From, c.UUID, c.Instance
+	var l ledger.Ledger
+	if len(c.Ledger) > 0 {
+		var err error
+		if l, err = ledger.Decode(c.Ledger); err != nil {
+			g.refuseCheckpoint(c, fmt.Errorf("%w: %w", errCheckpoint, err))
+			return nil
+		}
+	}
+	if err := g.cannotLoad(&l); err != nil {
+		g.refuseCheckpoint(c, err)
+		return nil
+	}
+	f.stage, f.from, f.uuid, f.begun, f.ledger = fetchFiles, c.From, c.UUID, c.Instance, l
 	f.last, f.stored, f.bytes, f.parts = 0, 0, 0, nil
 	f.total = int64(min(c.Total, 1<<62))
 	f.began, f.progress = g.now, g.now
@@ -294,7 +314,7 @@ func (f *fetcher) load(g *Group) {
 	if f.stage != fetchLoad {
 		return
 	}
-	installed, err := g.install(f.parts, &f.told)
+	installed, err := g.install(f.parts, &f.told, &f.ledger)
 	switch {
 	case err != nil:
 		f.fail(g, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/ledger"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -340,13 +341,41 @@ func TestOneTellerIsNotEnough(t *testing.T) {
 	t.Error("never asked")
 }
 
-// TestNobodyCanLoad: a state machine without snapshots is named, and nobody is
-// asked in vain.
+// TestNobodyCanLoad: a state machine without snapshots that has had entries is
+// named, and no node is asked in vain.
 func TestNobodyCanLoad(t *testing.T) {
 	f := newFetching(t)
 	f.n.g.exec.machines = []sm.StateMachine{&recorder{id: 3}}
+	f.n.g.entries.tracker.Note(3, 0)
 	f.offers()
 	if asks, _, _ := f.sent(); len(asks) > 0 || f.n.count[event.CheckpointNeeded] != 1 {
 		t.Errorf("asked %v, said so %d times", asks, f.n.count[event.CheckpointNeeded])
+	}
+}
+
+// TestCannotLoadWhatHasEntries: a state machine without snapshots that knows of
+// no entries for it asks, and takes a checkpoint only if the sender knows of
+// none either.
+func TestCannotLoadWhatHasEntries(t *testing.T) {
+	for what, test := range map[string]struct {
+		l    ledger.Ledger
+		want bool
+	}{
+		"nothing is said":          {ledger.Ledger{}, false},
+		"no entries":               {ledger.Ledger{Through: 1500}, true},
+		"unknown at the beginning": {ledger.Ledger{From: 100, Through: 1500}, false},
+		"entries":                  {ledger.Ledger{Through: 1500, Machines: []ledger.Machine{{ID: 3, Next: 7, Clear: 1500}}}, false},
+	} {
+		f := newFetching(t)
+		f.n.g.exec.machines = []sm.StateMachine{&recorder{id: 3}}
+		f.offers()
+		asks, _, _ := f.sent()
+		if len(asks) != 1 {
+			t.Fatalf("%s: asked %v", what, asks)
+		}
+		f.block(wire.Checkpoint{From: asks[0], Flag: wire.CheckpointBegin, UUID: 8, Instance: 1499, Ledger: test.l.Append(nil)})
+		if began := f.n.g.fetch.stage == fetchFiles; began != test.want {
+			t.Errorf("%s: the transfer is taken: %v", what, began)
+		}
 	}
 }

@@ -61,7 +61,7 @@ func (v *giver) holds(g *Group, limit uint64) uint64 {
 	}
 	v.given = kept
 	for _, f := range v.gifts {
-		if f.ready && !f.stopped {
+		if !f.stopped {
 			low = min(low, f.instance+1)
 		}
 	}
@@ -96,18 +96,24 @@ func (v *giver) asked(g *Group, m *paxos.Message) {
 
 func (v *giver) begin(g *Group, node nodeid.ID) {
 	const span = 1<<31 - 1
-	f := &gift{node: node, began: g.now, progress: g.now,
+	l := g.settledLedger()
+	f := &gift{node: node, began: g.now, progress: g.now, instance: l.Through,
 		uuid: (uint64(g.cfg.Me) ^ g.core.Instance()) + uint64(g.cfg.Rand.IntN(span))}
-	v.gifts = append(v.gifts, f)
-	v.rearm()
 	machines := make([]sm.StateMachine, 0, len(g.exec.machines))
 	for _, m := range g.exec.machines {
-		if _, ok := m.(sm.Checkpointer); ok {
-			machines = append(machines, m)
+		if at := lacks(m, g.cfg.Index); at > 0 || l.Reach(m.ID(), 0) == 0 {
+			if _, ok := m.(sm.Checkpointer); ok {
+				machines = append(machines, m)
+				continue
+			}
 		}
+		f.instance = min(f.instance, l.Reach(m.ID(), 0)) // it is empty up to there
 	}
+	f.instance--
+	v.gifts = append(v.gifts, f)
+	v.rearm()
 	g.env.Do(Job{Kind: SendCheckpoint, UUID: f.uuid, To: node, Through: giveWindow,
-		Header: g.header(), Machines: machines, Instance: g.durable() - 1})
+		Header: g.header(), Machines: machines, Instance: f.instance, Ledger: l.Append(nil)})
 }
 
 // done takes news of a transfer's job.
@@ -117,7 +123,7 @@ func (v *giver) done(g *Group, r *JobResult) {
 			continue
 		}
 		if !r.Ended {
-			f.ready, f.instance, f.progress = true, r.Instance, g.now
+			f.ready, f.instance, f.progress = true, min(f.instance, r.Instance), g.now
 			g.observe(event.Event{Kind: event.CheckpointBegin, Peer: f.node, Instance: r.Instance, Number: uint64(r.Bytes)})
 			break
 		}

@@ -24,6 +24,7 @@ type Group struct {
 	early    early
 	finished []*Ticket // for Env.Finish at the next Flush
 	exec     executor
+	entries  entries
 	teach    teacher
 	system   system
 	master   master
@@ -97,6 +98,7 @@ func (g *Group) Saved(seq uint64) {
 	g.core.Saved(seq)
 	g.settle()
 	g.teach.pump(g)
+	g.clean.saved(g)
 	g.clean.skipped(g)
 	g.newcomer.saved(g)
 	g.replayer.step(g)
@@ -265,19 +267,29 @@ func (g *Group) Members() paxos.Membership { return g.core.Members() }
 // Cluster is the id of the cluster, 0 before there is one.
 func (g *Group) Cluster() uint64 { return g.system.known().Cluster }
 
-// AddStateMachine registers another state machine; a second one with the same
-// id is ignored and false returned. Instances that wait for it are tried
-// again at the next Tick.
-func (g *Group) AddStateMachine(m sm.StateMachine) bool {
-	if m.ID().Reserved() || g.exec.machine(m.ID()) != nil {
-		return false
+// AddStateMachine registers another state machine, which is given what is
+// executed from now on. Instances that wait for it are tried again at the next
+// Tick. The error matches ErrMachineExists if there is one with its id, and
+// ErrLogGap if there were entries for it before that its durable state lacks.
+func (g *Group) AddStateMachine(m sm.StateMachine) error {
+	id, at := m.ID(), g.core.Instance()
+	if id.Reserved() || g.exec.machine(id) != nil {
+		return ErrMachineExists
 	}
-	g.exec.register(m, g.core.Instance())
-	return true
+	g.entries.tracker.Declare(id, at)
+	if have, newest := lacks(m, g.cfg.Index), g.entries.tracker.Newest(id); have < newest {
+		return fmt.Errorf("%w: state machine %d in group %d has had entries up to instance %d, its durable state ends before %d",
+			ErrLogGap, id, g.cfg.Index, newest-1, have)
+	}
+	g.exec.register(m, at)
+	return nil
 }
 
 // SetSync changes NoSync and SyncInterval.
-func (g *Group) SetSync(sync bool, interval int) { g.core.SetSync(!sync, interval) }
+func (g *Group) SetSync(sync bool, interval int) {
+	g.cfg.NoSync = !sync
+	g.core.SetSync(!sync, interval)
+}
 
 // SetBatch changes the batch limits.
 func (g *Group) SetBatch(countMax, bytesMax int, delay time.Duration) {

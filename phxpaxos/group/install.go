@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/ledger"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
@@ -16,23 +17,28 @@ import (
 //	1 variables of the cluster             at the old instance; a membership set later than that is only used to ask others by
 //	2 state machines, one after the other  at the old instance, as long as one of them lacks the instances behind it (hazard H4);
 //	                                       those that are ahead are given nothing twice
-//	3 all of them are durable              behind the checkpoint: the state machines are ahead of the log, whose newest record has the promise
-//	4 MinChosen, the instance behind it    the same; nobody is taught the old records, of which the newest may be undecided
-//	5 record there, with the promise       behind the checkpoint, from that record
-//	6 the records before are forgotten     the same
+//	3 all of them are durable              behind the checkpoint: the state machines are ahead of the log, whose newest record has the promise;
+//	                                       at the old instance, if there is one that needed nothing
+//	4 the ledger                           the same; what it says of instances beyond the log counts for no start (see readLedger)
+//	5 MinChosen, the instance behind it    the same; nobody is taught the old records, of which the newest may be undecided
+//	6 record there, with the promise       behind the checkpoint, from that record
+//	7 the records before are forgotten     the same
 //
 // Where the checkpoint is of the old instance itself, a node that dies behind
-// 3 or 4 starts there again, and has it decided again, or gets a checkpoint
-// again. Until 5 is on the disk nothing of the old log is touched, so the
+// 3 to 5 starts there again, and has it decided again, or gets a checkpoint
+// again. Until 6 is on the disk nothing of the old log is touched, so the
 // promise is never lost (P2). The transfer is repeated if the node dies
 // before 3.
 //
 // It reports false if it has to be tried again later.
-func (g *Group) install(parts []Part, t *told) (installed bool, err error) {
+func (g *Group) install(parts []Part, t *told, l *ledger.Ledger) (installed bool, err error) {
 	if g.core.Chosen() != nil || g.exec.active || !g.exec.level() {
 		return false, nil // what is decided is executed first
 	}
-	next, err := g.reaches(parts)
+	if g.clean.busy {
+		return false, nil // an older ledger on its way to the disk must not come after the new one
+	}
+	next, err := g.reaches(parts, l)
 	if err != nil {
 		return false, err
 	}
@@ -50,35 +56,44 @@ func (g *Group) install(parts []Part, t *told) (installed bool, err error) {
 		return false, err
 	}
 	for i := range parts {
-		if err := g.loadPart(&parts[i]); err != nil {
+		if err := g.loadPart(&parts[i], l, next); err != nil {
 			return false, err
 		}
 	}
-	if reached, err := g.reaches(nil); err != nil || reached < next {
+	if reached, err := g.reaches(nil, l); err != nil || reached < next {
 		return false, fmt.Errorf("%w: the state machines are at instance %d now, the checkpoint was of %d (%w)", errCheckpoint, reached-1, next-1, err)
+	}
+	g.entries.tracker.Join(l, g.core.Instance(), next)
+	if err := g.storeLedger(); err != nil {
+		g.stop(err)
+		return false, err
 	}
 	g.skipTo(next, jump, t.features)
 	return true, nil
 }
 
 // reaches returns the first instance that some state machine lacks once parts
-// are loaded; it is an error if that is no further than this node is.
-func (g *Group) reaches(parts []Part) (next uint64, err error) {
+// are loaded; it is an error if that is no further than this node is. What
+// counts is the durable state, since the log before is forgotten, together with
+// what the sender's ledger says: a machine whose state includes the last entry
+// for it reaches as far as the ledger.
+func (g *Group) reaches(parts []Part, l *ledger.Ledger) (next uint64, err error) {
 	at := g.core.Instance()
 	if len(g.exec.machines) == 0 {
 		return max(at, g.fetch.begun+1), nil // the node's own are told of by teachers
 	}
 	next = sm.NoCheckpoint
+	if l.Through > 0 {
+		next = l.Through
+	}
 	for _, m := range g.exec.machines {
-		have := at // it has executed everything below
-		if c, ok := m.(sm.Checkpointer); ok {
-			have = max(have, c.CheckpointInstance(g.cfg.Index)+1)
-		}
+		have := lacks(m, g.cfg.Index)
 		for i := range parts {
 			if p := &parts[i]; p.SM == m.ID() && p.Snapshot.Instance != sm.NoCheckpoint {
 				have = max(have, p.Snapshot.Instance+1)
 			}
 		}
+		have = l.Reach(m.ID(), have)
 		if have <= at && parts != nil {
 			return 0, fmt.Errorf("%w: it brings nothing for state machine %d, which is at instance %d", errCheckpoint, m.ID(), at)
 		}
@@ -87,19 +102,19 @@ func (g *Group) reaches(parts []Part) (next uint64, err error) {
 	return next, nil
 }
 
-// loadPart has a state machine load its part, unless it is that far already.
-func (g *Group) loadPart(p *Part) error {
+// loadPart has a state machine load its part, unless its durable state is
+// enough to go on at next.
+func (g *Group) loadPart(p *Part, l *ledger.Ledger, next uint64) error {
 	m := g.exec.machine(p.SM)
 	if m == nil {
 		return nil // the sender has one that this node has not
 	}
+	if l.Reach(p.SM, lacks(m, g.cfg.Index)) >= next {
+		return nil
+	}
 	s, ok := m.(sm.Snapshotter)
 	if !ok {
-		return g.cannotLoad()
-	}
-	have := max(g.core.Instance(), s.CheckpointInstance(g.cfg.Index)+1)
-	if p.Snapshot.Instance < have {
-		return nil
+		return g.cannotLoad(l)
 	}
 	// Should the next one fail, this one still is that far.
 	g.exec.covered = max(g.exec.covered, p.Snapshot.Instance+1)

@@ -16,6 +16,9 @@ const (
 	// CleanLog stores durably, as MinChosen, that nothing below Instance is
 	// kept, and then lets the storage forget it. JobDone follows.
 	CleanLog JobKind = iota + 1
+	// KeepLedger stores Ledger durably, as the variable of that name. JobDone
+	// follows.
+	KeepLedger
 	// ReplayLog gives the instances From … Instance-1 to Replay, in order, and
 	// stops at the first error. JobDone follows; Instance is then the first
 	// one that was not given.
@@ -34,7 +37,8 @@ const (
 
 	// SendCheckpoint begins a transfer to node To: the snapshots of Machines,
 	// as messages in the order of their sequence, up to the one with sequence
-	// Through. JobDone follows twice: when the snapshots are there, with
+	// Through, and Ledger. The checkpoint is of Instance, or earlier if one of
+	// Machines is. JobDone follows twice: when the snapshots are there, with
 	// Instance and Bytes, and with Ended when all messages are handed out or
 	// one cannot be.
 	SendCheckpoint
@@ -47,7 +51,7 @@ const (
 // Job is some work. Fields that its kind does not name are zero.
 type Job struct {
 	Kind     JobKind
-	UUID     uint64 // of the transfer, in all but CleanLog and ReplayLog
+	UUID     uint64 // of the transfer, in those of transfers
 	From     uint64
 	Instance uint64
 	Replay   func(instance uint64, record []byte) error
@@ -56,6 +60,7 @@ type Job struct {
 	Through  uint64
 	Header   wire.Header // of the packets
 	Machines []sm.StateMachine
+	Ledger   []byte
 }
 
 // JobResult is how a job went.
@@ -82,7 +87,7 @@ func (g *Group) JobDone(r JobResult) {
 		return
 	}
 	switch r.Kind {
-	case CleanLog:
+	case CleanLog, KeepLedger:
 		g.clean.done(g, &r)
 	case ReplayLog:
 		g.replayer.done(g, &r)

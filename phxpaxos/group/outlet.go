@@ -24,7 +24,7 @@ func (o outlet) Save(s paxos.Save) {
 	g := o.g
 	g.newcomer.saving(g)
 	data := wire.AppendRecord(g.env.Buffer(len(s.Record.Value)+recordOverhead), &s.Record)
-	g.env.Save(Save{Seq: s.Seq, Instance: s.Record.Instance, Data: data, Sync: s.Sync})
+	g.env.Save(Save{Seq: s.Seq, Instance: s.Record.Instance, Data: data, Sync: g.clean.saving(g, &s)})
 }
 
 func (o outlet) Send(m *paxos.Message) { o.g.send(m) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/ledger"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
@@ -16,6 +17,9 @@ import (
 // ErrLogGap: the log no longer holds an instance that a state machine still
 // needs; its checkpoint is too old, or part of the directory is missing.
 var ErrLogGap = errors.New("log does not hold what a state machine needs")
+
+// ErrMachineExists: a state machine with that id is registered.
+var ErrMachineExists = errors.New("a state machine with that id is registered")
 
 // replayReport is how often a long replay reports its progress.
 const replayReport = 4096
@@ -103,7 +107,14 @@ func (g *Group) recover() (s paxos.State, any bool, err error) {
 	if any {
 		g.settled(&s)
 	}
-	from, to := g.checkpoints()
+	known, err := g.readLedger(s.Instance)
+	if err != nil {
+		return s, any, err
+	}
+	// Records that never reached the disk are learned again, so what the ledger
+	// says of them is not counted on.
+	low := known.Below(s.Instance)
+	from, to := g.checkpoints(&low)
 	g.exec.covered = to
 	if g.cfg.Hazards.ReplayFromNewest {
 		from = to
@@ -113,6 +124,7 @@ func (g *Group) recover() (s paxos.State, any bool, err error) {
 		// Nobody knows which changes of the members lie between, and so who
 		// votes behind them: the node learns them, from the log of others or
 		// with a checkpoint. What the state machines have is not given twice.
+		g.entries.tracker = ledger.NewTracker(known, s.Instance, g.haves())
 		return s, any, g.lastChecksum(&s)
 	}
 	if ahead {
@@ -122,10 +134,19 @@ func (g *Group) recover() (s paxos.State, any bool, err error) {
 		if err := g.setMinChosen(from); err != nil {
 			return s, any, err
 		}
+		if known.Through < from {
+			known = ledger.Ledger{From: from, Through: from}
+		}
+		g.entries.tracker = ledger.NewTracker(known, from, g.haves())
 		return paxos.State{Instance: from, Promised: s.Promised}, any, nil
 	}
-	if from < s.Instance {
-		if err := g.replay(from, &s); err != nil {
+	if len(g.exec.machines) == 0 {
+		from = s.Instance // the node's own state machines keep their state durably
+	}
+	seen := min(from, low.Through)
+	g.entries.tracker = ledger.NewTracker(known, seen, g.haves())
+	if seen < s.Instance {
+		if err := g.replay(seen, from, &s, &low); err != nil {
 			return s, any, err
 		}
 	}
@@ -149,38 +170,35 @@ func (g *Group) settled(s *paxos.State) {
 	*s = paxos.State{Instance: s.Instance + 1, Promised: s.Promised}
 }
 
-// checkpoints returns the first instance that some state machine lacks, and
-// the first one that none has. Machines without a checkpoint lack everything;
-// with no machine at all there is nothing to replay.
-func (g *Group) checkpoints() (from, to uint64) {
+// checkpoints returns the first instance that some state machine lacks as far
+// as a ledger tells, and the first one that none has. Machines without a
+// checkpoint lack everything that is for them; with no machine at all there is
+// nothing to replay.
+func (g *Group) checkpoints(l *ledger.Ledger) (from, to uint64) {
 	if len(g.exec.machines) == 0 {
 		return 0, 0
 	}
 	from = sm.NoCheckpoint
 	for _, m := range g.exec.machines {
-		next := uint64(0)
-		if c, ok := m.(sm.Checkpointer); ok {
-			next = c.CheckpointInstance(g.cfg.Index) + 1 // NoCheckpoint+1 is 0
-		}
-		from, to = min(from, next), max(to, next)
+		next := lacks(m, g.cfg.Index)
+		from, to = min(from, l.Reach(m.ID(), next)), max(to, next)
 	}
 	return from, to
 }
 
-// replay executes from … s.Instance-1. Each of these is decided, since a
-// record is only written behind the final one of the instance before.
-func (g *Group) replay(from uint64, s *paxos.State) error {
-	if len(g.exec.machines) == 0 {
-		from = s.Instance // the node's own state machines keep their state durably
-	}
+// replay reads seen … s.Instance-1, to know which machines have entries there,
+// and executes from … s.Instance-1. Each of these is decided, since a record is
+// only written after the final one of the instance before.
+func (g *Group) replay(seen, from uint64, s *paxos.State, low *ledger.Ledger) error {
 	if from < s.Instance && from < g.minChosen {
-		return fmt.Errorf("%w: group %d: %w: instance %d is needed, the log begins at %d; restore the state machine's data, or remove it and the log to fetch both from another node",
-			ErrGroupFailed, g.cfg.Index, ErrLogGap, from, g.minChosen)
+		id, have := g.slowest(low)
+		return fmt.Errorf("%w: group %d: %w: state machine %d needs instance %d, its durable state ends before %d, the log begins at %d; restore the state machine's data, or remove it and the log to fetch both from another node",
+			ErrGroupFailed, g.cfg.Index, ErrLogGap, id, from, have, g.minChosen)
 	}
 	var chain uint32 // through the instance before, 0 if unknown
-	for i := from; i < s.Instance; i++ {
+	for i := seen; i < s.Instance; i++ {
 		if (s.Instance-i)%replayReport == 0 {
-			g.observe(event.Event{Kind: event.Replay, Instance: i, Number: s.Instance - i, Size: int(s.Instance - from)})
+			g.observe(event.Event{Kind: event.Replay, Instance: i, Number: s.Instance - i, Size: int(s.Instance - seen)})
 		}
 		r, err := g.record(i)
 		if err != nil {
@@ -197,16 +215,20 @@ func (g *Group) replay(from uint64, s *paxos.State) error {
 				ErrGroupFailed, g.cfg.Index, i, want, r.Checksum)
 		}
 		chain = r.Checksum
-		if err := g.replayOne(i, r.Value); err != nil {
+		if err := g.replayOne(i, r.Value, i >= from); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (g *Group) replayOne(instance uint64, value []byte) error {
+func (g *Group) replayOne(instance uint64, value []byte, execute bool) error {
 	g.exec.begin(value)
 	defer func() { g.exec.active, g.exec.next = false, 0 }()
+	g.entries.note(g.exec.entries, instance)
+	if !execute {
+		return nil
+	}
 	for g.exec.next < len(g.exec.entries) {
 		err := g.exec.step(g, instance, true)
 		if err != nil && g.exec.interrupted(g, g.exec.entries[g.exec.next].SM, instance, err) {

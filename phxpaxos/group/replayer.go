@@ -36,7 +36,7 @@ func (g *Group) lacking() uint64 {
 	low := g.core.Instance()
 	for _, m := range g.exec.machines {
 		if e, ok := m.(sm.CheckpointExecutor); ok {
-			low = min(low, e.CheckpointInstance(g.cfg.Index)+1)
+			low = min(low, g.needs(m, e.CheckpointInstance(g.cfg.Index)+1))
 		}
 	}
 	return low

@@ -156,7 +156,7 @@ func (r *rewind) begin(g *Group, to uint64) {
 	at := g.core.Instance()
 	r.away, r.behind, r.retryAt = false, true, 0
 	r.has = to + 1 // NoCheckpoint+1 is 0
-	r.next, r.index, r.began = max(r.has, r.from), 0, g.now
+	r.next, r.index, r.began = max(g.needs(r.m, r.has), r.from), 0, g.now
 	r.count = max(at, r.next) - r.next
 	g.observe(event.Event{Kind: event.RewindBegin, Instance: r.next, Number: uint64(r.m.ID()), Size: int(r.count)})
 	if r.next < at && r.next < g.minChosen {

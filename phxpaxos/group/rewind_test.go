@@ -391,8 +391,8 @@ func TestLateMachineGetsNothingOlderAgain(t *testing.T) {
 		if i == 0 {
 			m = late
 		}
-		if !n.g.AddStateMachine(m) {
-			t.Fatal("not added")
+		if err := n.g.AddStateMachine(m); err != nil {
+			t.Fatal(err)
 		}
 	}
 	c.proposeMany(0, "3:a", "1:b", "3:c")

@@ -125,6 +125,9 @@ func (c *clerk) perform(j *group.Job, r *group.JobResult) {
 		if r.Err == nil {
 			r.Err = m.n.log.Trim(m.index, j.Instance)
 		}
+	case group.KeepLedger:
+		m.n.w.stats.Ledgers++
+		r.Err = m.SetVariable(group.Ledger, j.Ledger)
 	case group.ReplayLog:
 		for r.Instance = j.From; r.Instance < j.Instance && r.Err == nil; {
 			var data []byte
@@ -209,7 +212,7 @@ func (c *clerk) open(s *sending) (err error) {
 	m := c.m
 	s.sender, err = transfer.Open(m.n.files, transfer.Order{
 		Group: m.index, From: m.n.id, Header: s.job.Header, UUID: s.job.UUID,
-		Machines: s.job.Machines, Instance: s.job.Instance, Block: blockBytes,
+		Machines: s.job.Machines, Instance: s.job.Instance, Ledger: s.job.Ledger, Block: blockBytes,
 	})
 	return err
 }

@@ -108,7 +108,7 @@ func (c *client) next() *operation {
 	}
 	w.nextID++
 	op.id = w.nextID
-	op.shadow = op.kind == opMark && w.plan.world.shadow && op.id%2 == 0
+	op.shadow = op.kind == opMark && w.plan.world.shadow && w.plan.world.rare > 0 && op.id%w.plan.world.rare == 0
 	op.size = 10 + r.IntN(100)
 	if w.plan.load.large > 0 && r.IntN(1000) < w.plan.load.large {
 		op.size = 3000 + r.IntN(60000)

@@ -67,6 +67,32 @@ func (d *durable) Execute(e sm.Entry) ([]byte, error) {
 	return result, err
 }
 
+// idle is a machine that must never get an entry.
+type idle struct{ n *node }
+
+func (i idle) ID() sm.ID { return idleID }
+
+// Execute reports a violation.
+func (i idle) Execute(e sm.Entry) ([]byte, error) {
+	i.n.w.report.fail("order", "node %s: instance %d has an entry for the idle machine", i.n.name, e.Instance)
+	return nil, nil
+}
+
+// idleSnapshotter could have a checkpoint, and never has one.
+type idleSnapshotter struct{ idle }
+
+func (i idleSnapshotter) CheckpointInstance(int) uint64 { return sm.NoCheckpoint }
+
+func (i idleSnapshotter) Snapshot(int) (sm.Snapshot, error) {
+	return sm.Snapshot{}, fmt.Errorf("machine %d has no checkpoint", idleID)
+}
+
+// LoadSnapshot reports a violation: no node has anything to send.
+func (i idleSnapshotter) LoadSnapshot(int, sm.Snapshot) error {
+	i.n.w.report.fail("equal states", "node %s: the idle machine is given a snapshot", i.n.name)
+	return nil
+}
+
 // save makes the state of a machine durable, by its number.
 func (m *member) save(which string) error {
 	machine := m.machine

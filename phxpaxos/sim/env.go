@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	paxosevent "github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
@@ -102,6 +103,9 @@ func (m *member) Variable(name group.Variable) (value []byte, ok bool, err error
 	case group.Features:
 		return m.n.features, len(m.n.features) > 0, nil
 	}
+	if name == group.Ledger {
+		return m.ledger, m.ledger != nil, nil
+	}
 	value, err = m.n.log.Variable(m.index, storage.Variable(name))
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, false, nil
@@ -117,6 +121,10 @@ func (m *member) SetVariable(name group.Variable, value []byte) error {
 		return nil
 	case group.Features:
 		m.n.features = value
+		return nil
+	}
+	if name == group.Ledger {
+		m.ledger = slices.Clone(value)
 		return nil
 	}
 	return m.n.log.SetVariable(m.index, storage.Variable(name), value)

@@ -9,10 +9,11 @@ import (
 )
 
 // machineID is the state machine of a simulated group that clients see,
-// shadowID one that is beside it in some worlds.
+// shadowID another one in some worlds, idleID one that never gets an entry.
 const (
 	machineID sm.ID = 7
 	shadowID  sm.ID = 8
+	idleID    sm.ID = 9
 )
 
 // opKind is what an operation asks of the store.

@@ -228,6 +228,7 @@ type member struct {
 	stores   [2]store      // of machine and shadow
 	clerk    clerk
 	newcomer bool          // as the disk has it
+	ledger   []byte        // as well, nil if there is none
 	checked  uint64        // records below it were checked in this life
 	order    []*operation  // the open ones in the order of their calls
 	idle     int           // timers in a row that moved nothing
@@ -306,6 +307,12 @@ func (m *member) machines(chance *rand.Rand) []sm.StateMachine {
 	if x.shadow {
 		m.shadow = &machine{id: shadowID, chance: chance, fails: fails, report: m.shadows}
 		list = append(list, m.durable(m.shadow, 1, func() { m.shadowed = c.shadow.through(m.stores[1].at) }))
+	}
+	switch x.idle {
+	case 1:
+		list = append(list, idle{m.n})
+	case 2:
+		list = append(list, idleSnapshotter{idle{m.n}})
 	}
 	return list
 }

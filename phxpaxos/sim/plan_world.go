@@ -55,6 +55,8 @@ type worldPlan struct {
 	hold        uint64 // instances that a log keeps at least
 	every       [2]int // one in so many instances is followed by a checkpoint, by machine
 	shadow      bool   // there is a second state machine
+	rare        uint64 // which gets one in so many of the operations that it could get, 0 for none
+	idle        uint8  // a third one that never gets an entry: 0 none, 1 without a checkpoint, 2 that could make one
 	cautious    bool   // first starts are taken for what may be a node that was wiped
 	rotten      int    // per thousand of blocks that leave their sender wrong
 }
@@ -108,6 +110,7 @@ func (p *Plan) drawCheckpoints() {
 	x.every = [2]int{pick(r, 1, 4, 30), pick(r, 1, 10, 100)}
 	x.rotten = pick(r, 0, 0, 20)
 	x.cautious = r.IntN(2) == 0
+	defer p.drawIdle(r)
 	p.load.losses, p.load.executeMany = 0, false // of machines without a checkpoint
 	// A node without anything belongs to whom claims it first.
 	if r.IntN(3) > 0 && !x.stranger {
@@ -119,6 +122,12 @@ func (p *Plan) drawCheckpoints() {
 	// A node that may never vote again could leave the others without what
 	// nobody keeps any more.
 	p.Faults = slices.DeleteFunc(p.Faults, func(f Fault) bool { return f.Kind == BitFlip })
+}
+
+// drawIdle draws machines that get entries seldom, or never.
+func (p *Plan) drawIdle(r *rand.Rand) {
+	p.world.rare = pick(r, uint64(2), 2, 50, 300, 0)
+	p.world.idle = pick(r, uint8(0), 0, 1, 2)
 }
 
 // drawMembers draws changes of the membership. A node that may never vote

@@ -35,6 +35,7 @@ type Stats struct {
 	Elections, HandOvers                     uint64
 	Reads, ReadsFailed, LeaseReads           uint64 // without a place in the log
 	Checkpoints, Cleaned, Loaded, Wiped      uint64 // of state machines, of logs, from other nodes, of whole nodes
+	Ledgers                                  uint64 // stored
 	Blocks, Rotten                           uint64 // sent of checkpoints, and of these wrong
 	Losses, Forgotten                        uint64 // of a state machine's memory, and entries that went with it
 	Early, Named, Missed                     uint64 // values sent before their turn, accepts that named one, and members that lacked it
@@ -93,6 +94,7 @@ func (s *Stats) Add(o *Stats) {
 	s.Cleaned += o.Cleaned
 	s.Loaded += o.Loaded
 	s.Wiped += o.Wiped
+	s.Ledgers += o.Ledgers
 	s.Blocks += o.Blocks
 	s.Rotten += o.Rotten
 	s.Losses += o.Losses

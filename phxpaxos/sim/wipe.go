@@ -28,7 +28,7 @@ func (w *World) wipe(n *node, back time.Duration) {
 	n.files = memfs.New()
 	n.medium = n.newMedium()
 	for _, m := range n.members {
-		m.stores, m.newcomer = [2]store{}, false
+		m.stores, m.newcomer, m.ledger = [2]store{}, false, nil
 		m.checks().forget(n.index)
 	}
 	w.events.push(event{at: w.now + back, kind: evBoot, node: int16(n.index), life: n.life})

@@ -7,6 +7,7 @@ import (
 	"path"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/checksum"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/ledger"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
@@ -32,7 +33,8 @@ type Order struct {
 	Header   wire.Header // of the packets
 	UUID     uint64      // of the transfer
 	Machines []sm.StateMachine
-	Instance uint64 // of the checkpoint, if there are no machines
+	Instance uint64 // of the checkpoint; the slowest of the machines may lower it
+	Ledger   []byte // which machines had entries where, see package ledger; may be empty
 	Block    int    // bytes of a file in one message; 0 means BlockBytes
 }
 
@@ -45,6 +47,7 @@ type Sender struct {
 	parts []Part
 	files []sourceFile
 
+	ledger   ledger.Ledger
 	instance uint64
 	total    int64
 	sequence uint64 // of the next message
@@ -67,6 +70,12 @@ func Open(fs storage.FS, order Order) (*Sender, error) {
 		order.Block = BlockBytes
 	}
 	s := &Sender{fs: fs, order: order, instance: order.Instance}
+	if len(order.Ledger) > 0 {
+		var err error
+		if s.ledger, err = ledger.Decode(order.Ledger); err != nil {
+			return nil, err
+		}
+	}
 	for i, m := range order.Machines {
 		if err := s.take(i, m); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -92,10 +101,9 @@ func (s *Sender) take(i int, m sm.StateMachine) error {
 		// A receiver could not tell it from a state machine that is missing.
 		return fmt.Errorf("%w: %d in group %d names no files, at least one is needed", ErrSnapshot, m.ID(), s.order.Group)
 	}
-	// The one that is behind decides where its receiver goes on (hazard H4).
-	if i == 0 || snapshot.Instance < s.instance {
-		s.instance = snapshot.Instance
-	}
+	// The one that is behind decides where its receiver goes on (hazard H4),
+	// where one without later entries is behind nothing.
+	s.instance = min(s.instance, s.ledger.Reach(m.ID(), snapshot.Instance+1)-1)
 	return s.list(i, &snapshot)
 }
 
@@ -156,7 +164,7 @@ func (s *Sender) Next() (packet []byte, size int, err error) {
 	case s.ended:
 		return nil, 0, io.EOF
 	case s.sequence == 0:
-		c.Flag = wire.CheckpointBegin
+		c.Flag, c.Ledger = wire.CheckpointBegin, s.order.Ledger
 		if s.order.Header.CRC { // else the packets are to be the original's
 			c.Total = uint64(s.total)
 		}

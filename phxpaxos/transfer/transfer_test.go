@@ -114,7 +114,7 @@ func TestThereAndBack(t *testing.T) {
 		}
 		machines = append(machines, m)
 	}
-	s, err := Open(from, Order{Group: 3, From: 7, UUID: 9, Header: wire.Header{Group: 3, CRC: true}, Machines: machines, Block: 1000})
+	s, err := Open(from, Order{Group: 3, From: 7, UUID: 9, Header: wire.Header{Group: 3, CRC: true}, Machines: machines, Instance: 1000, Block: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,11 @@ type Checkpoint struct {
 	// not stated. It goes into field 100, which original nodes skip.
 	Total uint64
 
+	// Ledger says which state machines had entries where, in a begin; see
+	// package ledger. Not to be trusted. It goes into field 101, which original
+	// nodes skip.
+	Ledger []byte
+
 	// Only in a block.
 	Checksum uint32 // checksum.Sampled(0, Data, checksum.ValueStride)
 	Path     string // relative to the state machine's directory; any bytes, not to be trusted
@@ -68,6 +73,9 @@ func appendCheckpoint(dst []byte, c *Checkpoint) []byte {
 	}
 	if c.isBegin() && c.Total != 0 {
 		dst = protowire.AppendVarint(protowire.AppendVarint(dst, varint100), c.Total)
+	}
+	if c.isBegin() && len(c.Ledger) != 0 {
+		dst = append(protowire.AppendVarint(protowire.AppendVarint(dst, bytes101), uint64(len(c.Ledger))), c.Ledger...)
 	}
 	if c.isBlock() {
 		dst = appendUint(dst, varint7, uint64(c.Checksum))
@@ -99,7 +107,7 @@ func (p *Packet) Checkpoint(c *Checkpoint) error {
 		c.Instance = d.Instance
 	}
 	if d.isBegin() {
-		c.Total = d.Total
+		c.Total, c.Ledger = d.Total, d.Ledger
 	}
 	if d.isBlock() {
 		c.Checksum, c.Path, c.SM, c.Offset, c.Data = d.Checksum, string(path), d.SM, d.Offset, d.Data
@@ -140,6 +148,9 @@ func (c *Checkpoint) decode(b []byte) (path []byte, err error) {
 			c.Data = f.bytes
 		case varint100:
 			c.Total = f.num
+			continue
+		case bytes101:
+			c.Ledger = f.bytes
 			continue
 		default:
 			continue
