@@ -78,19 +78,20 @@ func (g *Group) limit(l *ledger.Ledger) uint64 {
 	case len(g.exec.machines) > 0:
 		begin = min(begin, from)
 	}
-	if g.cfg.KeepForOriginal {
-		begin = min(begin, g.originalStart(to))
-	}
 	return begin
 }
 
 // originalStart is where an original node would begin to replay: after the
 // newest checkpoint, that of its own machines if there are no others. It
 // refuses a log that begins later.
-func (g *Group) originalStart(to uint64) uint64 {
-	if len(g.exec.machines) == 0 {
+func (g *Group) originalStart() uint64 {
+	switch {
+	case !g.cfg.KeepForOriginal:
+		return sm.NoCheckpoint // any will do
+	case len(g.exec.machines) == 0:
 		return max(g.system.v.Version+1, g.master.v.Version+1)
 	}
+	_, to := g.checkpoints(&ledger.Ledger{})
 	return to
 }
 
@@ -155,7 +156,7 @@ func (c *cleaner) tick(g *Group) {
 		return
 	}
 	c.looked = g.core.Instance()
-	limit = min(limit, g.core.Readable())
+	limit = min(limit, g.core.Readable(), g.originalStart())
 	if c.paused || limit < c.hold+g.minChosen+c.step() {
 		if c.long(g) {
 			c.at = g.now + cleanLook
@@ -185,13 +186,14 @@ func (c *cleaner) tick(g *Group) {
 func (c *cleaner) outdated(g *Group, limit, now uint64) bool {
 	stored, through := g.entries.stored.Through, g.entries.tracker.Ledger().Through
 	enough := c.hold + g.minChosen + c.step()
+	waits := !c.paused && limit < enough && min(now, g.originalStart()) >= enough
 	switch {
 	case g.cfg.NoLedger || through <= stored:
 		return false
 	case now >= limit+ledgerReplay || through >= stored+ledgerRead:
 		return true
 	}
-	return !c.paused && limit < enough && now >= enough // trimming waits for it
+	return waits // trimming does
 }
 
 // keep stores the ledger.

@@ -91,6 +91,25 @@ func (g *Group) readLedger(end uint64) (l ledger.Ledger, err error) {
 	return ledger.Ledger{From: from, Through: from}, nil
 }
 
+// cutLedger returns the ledger to go on with. Records at the end of the log may
+// be gone that were not synced. Without syncs a whole cluster may have lost
+// them, and decide other values there, so what the ledger says of them is taken
+// out, on disk as well. It stays where a checkpoint was being taken in, since
+// MinChosen is there already and relies on it.
+func (g *Group) cutLedger(known, low ledger.Ledger) (ledger.Ledger, error) {
+	if known.Through == low.Through || g.minChosen > low.Through {
+		return known, nil
+	}
+	if g.cfg.NoLedger {
+		return low, nil
+	}
+	if err := g.env.SetVariable(Ledger, low.Append(nil)); err != nil {
+		return known, fmt.Errorf("group %d: store which state machines have had entries: %w", g.cfg.Index, err)
+	}
+	g.entries.stored = low.Clone()
+	return low, nil
+}
+
 // storeLedger makes what is known durable at once.
 func (g *Group) storeLedger() error {
 	if g.cfg.NoLedger {

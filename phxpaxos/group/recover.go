@@ -111,8 +111,6 @@ func (g *Group) recover() (s paxos.State, any bool, err error) {
 	if err != nil {
 		return s, any, err
 	}
-	// Records that never reached the disk are learned again, so what the ledger
-	// says of them is not counted on.
 	low := known.Below(s.Instance)
 	from, to := g.checkpoints(&low)
 	g.exec.covered = to
@@ -120,10 +118,18 @@ func (g *Group) recover() (s paxos.State, any bool, err error) {
 		from = to
 	}
 	ahead := from > s.Instance+1 || !any && from > 0
+	if !ahead || g.cfg.UseMembers {
+		if known, err = g.cutLedger(known, low); err != nil {
+			return s, any, err
+		}
+	}
 	if ahead && g.cfg.UseMembers {
 		// Nobody knows which changes of the members lie between, and so who
 		// votes behind them: the node learns them, from the log of others or
 		// with a checkpoint. What the state machines have is not given twice.
+		if known.Through < s.Instance { // what lies between is not read
+			known = ledger.Ledger{From: s.Instance, Through: s.Instance}
+		}
 		g.entries.tracker = ledger.NewTracker(known, s.Instance, g.haves())
 		return s, any, g.lastChecksum(&s)
 	}
@@ -134,10 +140,7 @@ func (g *Group) recover() (s paxos.State, any bool, err error) {
 		if err := g.setMinChosen(from); err != nil {
 			return s, any, err
 		}
-		if known.Through < from {
-			known = ledger.Ledger{From: from, Through: from}
-		}
-		g.entries.tracker = ledger.NewTracker(known, from, g.haves())
+		g.entries.tracker = ledger.NewTracker(ledger.Ledger{From: from, Through: from}, from, g.haves())
 		return paxos.State{Instance: from, Promised: s.Promised}, any, nil
 	}
 	if len(g.exec.machines) == 0 {

@@ -71,8 +71,8 @@ func (l *Ledger) Reach(id sm.ID, have uint64) uint64 {
 func (l *Ledger) Below(instance uint64) Ledger {
 	b := Ledger{min(l.From, instance), min(l.Through, instance), slices.Clone(l.Machines)}
 	for i := range b.Machines {
-		// Next stays: a state that lacks an entry must not be taken for whole.
-		b.Machines[i].Clear = min(b.Machines[i].Clear, instance)
+		m := &b.Machines[i]
+		m.Next, m.Clear = min(m.Next, instance), min(m.Clear, instance)
 	}
 	return b
 }
