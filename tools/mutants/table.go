@@ -12,6 +12,9 @@ const (
 	fetchGo    = "phxpaxos/group/fetch.go"
 	installGo  = "phxpaxos/group/install.go"
 	newcomerGo = "phxpaxos/group/newcomer.go"
+	entriesGo  = "phxpaxos/group/entries.go"
+	ledgerGo   = "phxpaxos/ledger/ledger.go"
+	trackerGo  = "phxpaxos/ledger/tracker.go"
 	groupGo    = "phxpaxos/group/group.go"
 	executeGo  = "phxpaxos/group/execute.go"
 	masterGo   = "phxpaxos/group/master.go"
@@ -88,6 +91,20 @@ var mutants = []mutant{
 	{"who answers a reader keeps quiet about its vote", []edit{{readGo,
 		"!accepted.IsNull() || g.core.Chosen() != nil {", "false && !accepted.IsNull() {"}}},
 	{"the log is cleaned behind the most advanced state machine", []edit{{cleanGo, "return to\n\t}\n\treturn from", "return to\n\t}\n\treturn max(from, to)"}}},
+	{"a machine that lacks its last entry is taken for whole", []edit{{ledgerGo,
+		"if m := l.of(id); have >= m.Next {", "if m := l.of(id); true {"}}},
+	{"a machine with entries in no checkpoint counts as clear", []edit{
+		{trackerGo, "if k < 0 || machines[k].Next >= next {", "if true {"},
+		{trackerGo, "m.Next, m.Clear = next, at", "m.Clear = at"}}},
+	{"entries of batches are not noted", []edit{{entriesGo, "for i := range list {", "for i := range min(1, len(list)) {"}}},
+	{"entries that a start replays are not noted", []edit{{recoverGo, "g.entries.note(g.exec.entries, instance)", ""}}},
+	{"the log is trimmed by a ledger that is not on disk", []edit{{cleanGo,
+		"limit := g.limit(&g.entries.stored)", "limit := g.limit(now)"}}},
+	{"a checkpoint leaves a state as it is that was executed and is not durable", []edit{
+		{installGo, "have := lacks(m, g.cfg.Index)\n", "have := max(lacks(m, g.cfg.Index), at)\n"},
+		{installGo, "if l.Reach(p.SM, lacks(m, g.cfg.Index)) >= next {", "if l.Reach(p.SM, max(lacks(m, g.cfg.Index), g.core.Instance())) >= next {"}}},
+	{"a checkpoint is taken in without a ledger on disk", []edit{{installGo, "if err := g.storeLedger(); err != nil {", "if err := error(nil); err != nil {"}}},
+	{"the log is trimmed up to records that are not synced", []edit{{cleanGo, "if !g.cfg.NoSync && limit > c.synced {", "if false {"}}},
 	{"a checkpoint makes the promise forgotten", []edit{{coreGo,
 		"save = c.acceptor.save(!c.acceptor.noSync)\n\tc.retry", "c.acceptor.promised, c.acceptor.savedPromise = Ballot{}, Ballot{}\n\tsave = c.acceptor.save(!c.acceptor.noSync)\n\tc.retry"}}},
 	{"a node goes on one instance too far behind a checkpoint", []edit{{installGo, "g.skipTo(next, jump)", "g.skipTo(next+1, jump)"}}},

@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/ledger"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/identity"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/layout"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/smallfile"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 	"github.com/phxpaxos/phxpaxos-go/tools/logdir"
 	"github.com/phxpaxos/phxpaxos-go/tools/progress"
@@ -191,7 +194,28 @@ func (c *conversion) writeGroup(from source, to storage.LogStorage, group int) e
 			return err
 		}
 	}
-	return c.ctx.Err()
+	l, ok, err := readLedger(from.dir(group))
+	if ok {
+		err = writeLedger(to.Dir(group), l)
+	}
+	return errors.Join(err, c.ctx.Err())
+}
+
+// readLedger reads which state machines have had entries. Without it a log that
+// is trimmed beyond the checkpoint of one could not be started from.
+func readLedger(dir string) (payload []byte, ok bool, err error) {
+	_, payload, err = smallfile.Read(osfs.FS{}, path.Join(filepath.ToSlash(dir), ledger.FileName), ledger.FileKind, ledger.Format)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	return payload, err == nil, err
+}
+
+func writeLedger(dir string, payload []byte) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return smallfile.Write(osfs.FS{}, path.Join(filepath.ToSlash(dir), ledger.FileName), ledger.FileKind, ledger.Format, payload)
 }
 
 // record is one that has been read, for the comparison.
@@ -268,6 +292,11 @@ func compareVariables(from, written source, group int) error {
 		if !absent && (errA != nil || errB != nil || !bytes.Equal(a, b)) {
 			return errors.Join(fmt.Errorf("variable %d is %x, was %x", name, b, a), errA, errB)
 		}
+	}
+	a, okA, errA := readLedger(from.dir(group))
+	b, okB, errB := readLedger(written.dir(group))
+	if errA != nil || errB != nil || okA != okB || !bytes.Equal(a, b) {
+		return errors.Join(fmt.Errorf("%s is %x, was %x", ledger.FileName, b, a), errA, errB)
 	}
 	return nil
 }

@@ -57,6 +57,9 @@ func dump(t *testing.T, dir string) string {
 				fmt.Fprintf(&b, "%d variable %d %x\n", g, name, v)
 			}
 		}
+		if l, ok, err := readLedger(s.dir(g)); ok || err != nil {
+			fmt.Fprintf(&b, "%d ledger %q, %v\n", g, l, err)
+		}
 	}
 	return b.String()
 }
@@ -147,6 +150,9 @@ func fill(t *testing.T, s storage.LogStorage) {
 		if err := s.SetVariable(0, name, []byte(value)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := writeLedger(s.Dir(1), []byte("last entries")); err != nil {
+		t.Fatal(err)
 	}
 	if err := s.Trim(0, 20); err != nil {
 		t.Fatal(err)

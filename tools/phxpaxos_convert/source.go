@@ -19,6 +19,8 @@ type source interface {
 	// their order. data is valid until fn returns.
 	records(group int, fn func(instance uint64, data []byte) error) error
 	variable(group int, name storage.Variable) ([]byte, error)
+	// dir is the directory of a group's own files.
+	dir(group int) string
 	close() error
 }
 
@@ -32,14 +34,19 @@ func openSource(dir string, l layout.Layout, groupsMin int) (source, error) {
 }
 
 // originalSource is a log of the original's layout.
-type originalSource struct{ all []*logdir.Group }
+type originalSource struct {
+	root string
+	all  []*logdir.Group
+}
+
+func (s *originalSource) dir(group int) string { return logdir.GroupDir(s.root, group) }
 
 func openOriginal(dir string) (source, error) {
 	found, err := logdir.ReadLayout(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &originalSource{}
+	s := &originalSource{root: dir}
 	for i, id := range found.Groups {
 		g, err := logdir.Open(dir, i)
 		if err != nil {
@@ -102,6 +109,8 @@ func openShared(dir string, groupsMin int) (source, error) {
 	}
 	return &sharedSource{s}, nil
 }
+
+func (s *sharedSource) dir(group int) string { return s.s.Dir(group) }
 
 func (s *sharedSource) groups() int { return s.s.Groups() }
 

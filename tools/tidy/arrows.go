@@ -29,12 +29,13 @@ var arrows = []arrow{
 	{"phxpaxos/crowd", nil},
 	{"phxpaxos/await", nil},
 	{"phxpaxos/sm", nil},
+	{"phxpaxos/ledger", []string{"phxpaxos/sm"}},
 	{"phxpaxos/paxos", []string{"phxpaxos/timer"}},
 	{"phxpaxos/wire", []string{"phxpaxos/wire/...", "phxpaxos/paxos", "phxpaxos/sm"}},
 	{"phxpaxos/wire/...", []string{"phxpaxos/wire/..."}},
-	{"phxpaxos/group", []string{"phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm", "phxpaxos/timer"}},
+	{"phxpaxos/group", []string{"phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm", "phxpaxos/timer", "phxpaxos/ledger"}},
 	{"phxpaxos/storage/...", []string{"phxpaxos/storage/..."}},
-	{"phxpaxos/transfer", []string{"phxpaxos/wire", "phxpaxos/sm", "phxpaxos/storage"}},
+	{"phxpaxos/transfer", []string{"phxpaxos/wire", "phxpaxos/sm", "phxpaxos/storage", "phxpaxos/ledger"}},
 	{"phxpaxos/network/freeaddr", nil},
 	{"phxpaxos/network/...", []string{"phxpaxos/network/...", "phxpaxos/crowd"}},
 	{"phxpaxos/sim/...", []string{
@@ -44,6 +45,7 @@ var arrows = []arrow{
 	{"phxpaxos", []string{
 		"phxpaxos/group", "phxpaxos/paxos", "phxpaxos/wire/...", "phxpaxos/sm", "phxpaxos/timer",
 		"phxpaxos/waitlock", "phxpaxos/crowd", "phxpaxos/storage/...", "phxpaxos/network/...", "phxpaxos/transfer",
+		"phxpaxos/ledger",
 	}},
 	{"plugin/network/...", []string{"plugin/network/...", "phxpaxos/network/...", "phxpaxos/wire", "phxpaxos/await"}}, // wire: who a packet is from
 	{"plugin/statemachine/...", []string{"plugin/statemachine/...", "phxpaxos/sm"}},
