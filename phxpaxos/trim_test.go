@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/ledger"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
@@ -41,7 +42,7 @@ func TestIdleMachineOnRealDirectories(t *testing.T) {
 	}
 	c.propose(0, 1500)
 	for i := range 3 {
-		eventually(t, "the log is trimmed", func() bool {
+		await.True(t, "the log is trimmed", func() bool {
 			at, err := c.nodes[i].MinChosenInstanceID(0)
 			return err == nil && at >= 500
 		})

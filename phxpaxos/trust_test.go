@@ -6,6 +6,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
@@ -30,7 +31,7 @@ func socketCluster(t *testing.T, change func(i int, o *Options)) *cluster {
 func (c *cluster) propose(i, count int) {
 	c.t.Helper()
 	for k := range count {
-		if _, err := c.nodes[i].Propose(testContext(c.t), 0, 1, fmt.Appendf(nil, "value %d of node %d", k, i)); err != nil {
+		if _, err := c.nodes[i].Propose(await.Context(c.t), 0, 1, fmt.Appendf(nil, "value %d of node %d", k, i)); err != nil {
 			c.t.Fatalf("node %d: %v", i, err)
 		}
 	}
@@ -111,12 +112,12 @@ func TestStrangerWithoutTheSecret(t *testing.T) {
 		}))
 		forge(t, me, []byte("no packet at all"))
 		if mode == network.SecretRequire {
-			eventually(t, "both are dropped", func() bool { return c.nodes[1].Count(event.NetMACMissing) == 2 })
+			await.True(t, "both are dropped", func() bool { return c.nodes[1].Count(event.NetMACMissing) == 2 })
 			if n := c.nodes[1].Count(event.PacketBadGroup); n != 0 {
 				t.Errorf("%d dropped packets were looked into", n)
 			}
 		} else {
-			eventually(t, "the second reaches the node", func() bool { return c.nodes[1].Count(event.PacketBadGroup) == 1 })
+			await.True(t, "the second reaches the node", func() bool { return c.nodes[1].Count(event.PacketBadGroup) == 1 })
 		}
 		c.propose(1, 1)
 		c.agree(0, 4)
@@ -143,5 +144,5 @@ func TestMembersAtSeveralAddresses(t *testing.T) {
 		t.Errorf("counted %v", d)
 	}
 	forge(t, all[0], wire.AppendMessage(nil, wire.Header{CRC: true}, &paxos.Message{Kind: paxos.Prepare, From: all[1]}))
-	eventually(t, "a forged sender is counted", func() bool { return c.nodes[0].Count(event.NetSourceDiffers) == 1 })
+	await.True(t, "a forged sender is counted", func() bool { return c.nodes[0].Count(event.NetSourceDiffers) == 1 })
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/auth"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
@@ -123,7 +124,7 @@ func TestNodeWithoutTheSecret(t *testing.T) {
 		}
 		p = packetOf(plain.cfg.Me, "from a node without the secret")
 		plain.Send(a.cfg.Me, p, Stream)
-		eventually(t, "it is counted", func() bool { return a.rec.count(event.NetMACMissing, nil) == 1 })
+		await.True(t, "it is counted", func() bool { return a.rec.count(event.NetMACMissing, nil) == 1 })
 		wantDoubts(t, a, mode == SecretRequire, map[event.Kind]int{event.NetMACMissing: 1})
 		if mode == SecretSend {
 			if n := a.rec.count(event.NetMACMissing, func(e event.Event) bool { return e.Peer == plain.cfg.Me }); n != 1 {
@@ -200,19 +201,19 @@ func TestRecordedSession(t *testing.T) {
 		t.Fatalf("received %q", got)
 	}
 	write(id, session)
-	eventually(t, "the replay is counted", func() bool { return b.rec.count(event.NetMACReplay, nil) == 1 })
+	await.True(t, "the replay is counted", func() bool { return b.rec.count(event.NetMACReplay, nil) == 1 })
 
 	other := startKnowing(t, with(SecretRequire))
 	write(other.cfg.Me, session)
 	write(a.cfg.Me, session)
 	for _, f := range []*fixture{a, other} {
-		eventually(t, "the wrong receiver counts it", func() bool { return f.rec.count(event.NetMACWrong, nil) == 1 })
+		await.True(t, "the wrong receiver counts it", func() bool { return f.rec.count(event.NetMACWrong, nil) == 1 })
 	}
 	altered := bytes.Clone(session)
 	altered[len(altered)-1] ^= 1
 	write(other.cfg.Me, altered[:40])                                // torn within the authentication frame
 	write(other.cfg.Me, frames(session[4:4+20], []byte("whatever"))) // and a short one
-	eventually(t, "the short frame is counted", func() bool {
+	await.True(t, "the short frame is counted", func() bool {
 		return other.rec.count(event.NetMACMalformed, nil) == 1 && other.rec.count(event.NetMACMissing, nil) == 1
 	})
 	if len(a.in)+len(b.in)+len(other.in) != 0 {
@@ -229,7 +230,7 @@ func TestReceiverStartsAgain(t *testing.T) {
 	a, b := startKnowing(t, with(SecretRequire)), startKnowing(t, with(SecretRequire, me))
 	arrives := func(what string, to *fixture) {
 		t.Helper()
-		eventually(t, what, func() bool {
+		await.True(t, what, func() bool {
 			a.Send(id, packetOf(a.cfg.Me, what), Stream)
 			select {
 			case <-to.in:
@@ -240,13 +241,13 @@ func TestReceiverStartsAgain(t *testing.T) {
 		})
 	}
 	arrives("the first life hears", b)
-	eventually(t, "a learns the first life", func() bool { return a.sealing.verifier.Learned(id) == b.sealing.incarnation })
+	await.True(t, "a learns the first life", func() bool { return a.sealing.verifier.Learned(id) == b.sealing.incarnation })
 	a.Send(id, packetOf(a.cfg.Me, "addressed to the first life"), Stream)
 	b.got(t)
 	b.Close()
 	again := startKnowing(t, with(SecretRequire, me))
 	arrives("the second life hears", again)
-	eventually(t, "a learns the second life", func() bool { return a.sealing.verifier.Learned(id) == again.sealing.incarnation })
+	await.True(t, "a learns the second life", func() bool { return a.sealing.verifier.Learned(id) == again.sealing.incarnation })
 	if again.rec.count(event.NetMACStale, nil) == 0 {
 		t.Error("no packet for the first life was refused by the second")
 	}
@@ -289,7 +290,7 @@ func TestSecretIsReplaced(t *testing.T) {
 		wantDoubts(t, f, true, nil)
 	}
 	first.Send(last.cfg.Me, packetOf(first.cfg.Me, "with the old one"), Stream)
-	eventually(t, "it is counted", func() bool { return last.rec.count(event.NetMACWrong, nil) == 1 })
+	await.True(t, "it is counted", func() bool { return last.rec.count(event.NetMACWrong, nil) == 1 })
 }
 
 // A Transport is not asked about packets without a MAC, and still asked about
@@ -299,7 +300,7 @@ func TestMACsComeBeforeTheTransport(t *testing.T) {
 	a := startTCP(t, with(SecretRequire, func(c *Config) { c.Transport = transport }))
 	b := startTCP(t, with(SecretRequire, func(c *Config) { c.Transport = plainTransport{} }))
 	writeFrom(t, "tcp4", "127.0.0.1", a.cfg.Me, []byte("forged"))
-	eventually(t, "it is counted", func() bool { return a.rec.count(event.NetMACMissing, nil) == 1 })
+	await.True(t, "it is counted", func() bool { return a.rec.count(event.NetMACMissing, nil) == 1 })
 	b.Send(a.cfg.Me, []byte("good"), Stream)
 	if got := <-transport.asked; string(got) != "good" {
 		t.Errorf("the transport was asked about %q", got)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
@@ -122,7 +123,7 @@ func TestNodesComeFromTheirOwnAddress(t *testing.T) {
 	for _, class := range []Class{Stream, Datagram} {
 		for _, pair := range [][2]*fixture{{a, b}, {b, a}} {
 			p := packetOf(pair[0].cfg.Me, "hello")
-			eventually(t, "a packet arrives", func() bool { // datagrams may be lost
+			await.True(t, "a packet arrives", func() bool { // datagrams may be lost
 				pair[0].Send(pair[1].cfg.Me, p, class)
 				return pair[1].rec.count(event.NetTCPIn, nil)+pair[1].rec.count(event.NetUDPIn, nil) > int(class)
 			})
