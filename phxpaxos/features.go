@@ -98,15 +98,19 @@ func (e env) loadFeatures() (s feature.State, err error) {
 	return s, nil
 }
 
-// storeFeatures makes data durable. A storage without a directory forgets it
-// at the end of the process; the other members state it again.
+// storeFeatures makes the state durable, and its cluster known to the log. A
+// storage without a directory forgets the state at the end of the process; the
+// other members state it again.
 func (e env) storeFeatures(data []byte) error {
-	name := e.featuresPath()
-	if name == "" {
-		return nil
+	s, err := feature.DecodeState(data)
+	if err == nil && !s.Cluster.IsZero() {
+		err = e.setCluster(s.Cluster)
 	}
-	err := osfs.FS{}.MkdirAll(path.Dir(name))
-	if err == nil {
+	name := e.featuresPath()
+	if err != nil || name == "" {
+		return err
+	}
+	if err = (osfs.FS{}).MkdirAll(path.Dir(name)); err == nil {
 		err = smallfile.Write(osfs.FS{}, name, featuresKind, featuresFormat, data)
 	}
 	if err != nil {
@@ -118,8 +122,19 @@ func (e env) storeFeatures(data []byte) error {
 // loadFeatures gives all groups what the node stored.
 func (n *Node) loadFeatures() error {
 	s, err := env{n.loops[0]}.loadFeatures()
-	if err != nil || s == (feature.State{}) {
+	if err != nil {
 		return err
+	}
+	if s == (feature.State{}) {
+		s = feature.Initial()
+	}
+	recorded := n.owner.get().Cluster
+	switch {
+	case s.Cluster.IsZero():
+		s.Cluster = recorded
+	case !recorded.IsZero() && recorded != s.Cluster:
+		return fmt.Errorf("%w: %w: the log is recorded for cluster %v, and the state of its first group is of cluster %v; the group's directory is not this node's",
+			ErrStorage, ErrForeignDirectory, recorded, s.Cluster)
 	}
 	for _, l := range n.loops {
 		l.features.Store(&s)

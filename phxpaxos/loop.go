@@ -84,6 +84,8 @@ type loop struct {
 	open     func(l *loop) (machine, error)
 	siblings group.Siblings // of the loop that carries the digests, else nil
 
+	setCluster func(nodeid.Cluster) error // see Node.setCluster
+
 	inbox inbox
 	gate  *waitlock.Gate
 	saver saver

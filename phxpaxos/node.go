@@ -187,7 +187,7 @@ func (n *Node) makeLoops(opts *Options, open openFunc) error {
 		l := &loop{
 			index: i, original: n.original, me: n.me, fenced: opts.Fence && opts.elects(i), notifier: n.notifier,
 			disk: n.disk, store: n.store, network: n.network, observer: n.observer, heard: &n.heard,
-			now: n.now, open: open, gate: gate,
+			now: n.now, open: open, gate: gate, setCluster: n.setCluster,
 		}
 		l.init(packetsMax, bytesMax)
 		l.clerk = newClerk(l, pace)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/identity"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/layout"
@@ -18,8 +19,8 @@ const layoutOwn = "own"
 type owner struct {
 	save func(identity.Identity) error // nil: the record ends with the process
 
-	writing sync.Mutex // one change at a time; held while the disk works
-	tried   [16]byte   // the cluster that a failed change may have written
+	writing sync.Mutex     // one change at a time; held while the disk works
+	tried   nodeid.Cluster // the cluster that a failed change may have written
 
 	mu sync.Mutex
 	id identity.Identity
@@ -38,10 +39,10 @@ func (o *owner) get() identity.Identity {
 // the disk. Other errors match ErrStorage or, for an id of zeros, ErrOptions.
 // When it returns nil the record is durable. It blocks on the disk and is safe
 // for concurrent use.
-func (n *Node) setCluster(cluster [16]byte) error { return n.owner.setCluster(cluster) }
+func (n *Node) setCluster(cluster nodeid.Cluster) error { return n.owner.setCluster(cluster) }
 
-func (o *owner) setCluster(cluster [16]byte) error {
-	var none [16]byte
+func (o *owner) setCluster(cluster nodeid.Cluster) error {
+	var none nodeid.Cluster
 	if cluster == none {
 		return badOption("cluster id", "all zeros", "which means that there is none")
 	}
@@ -54,7 +55,7 @@ func (o *owner) setCluster(cluster [16]byte) error {
 	}
 	if recorded != none && recorded != cluster {
 		return fmt.Errorf("%w: %w: the log is recorded for cluster %s, and the node is in cluster %s; it records only one",
-			ErrStorage, ErrForeignDirectory, identity.ClusterName(recorded), identity.ClusterName(cluster))
+			ErrStorage, ErrForeignDirectory, recorded.String(), cluster.String())
 	}
 	if id.Cluster == cluster {
 		return nil

@@ -20,9 +20,9 @@ type NodeStatus struct {
 	DiskBusy  time.Duration // for how long the running write has been running, 0 if none is
 
 	// Which log the node writes; see docs/identity.md.
-	Directory   uint64   // drawn at random when the log was first recorded
-	Incarnation uint64   // grows with each start from this log, 1 at the first
-	Cluster     [16]byte // all zeros while the log does not know its cluster
+	Directory   uint64         // drawn at random when the log was first recorded
+	Incarnation uint64         // grows with each start from this log, 1 at the first
+	Cluster     nodeid.Cluster // all zeros while the log does not know its cluster
 
 	Peers []PeerStatus // by node; every member of a group that works, and who else spoke lately
 }

@@ -13,7 +13,7 @@ import (
 // OwnerReport is what a directory says of itself.
 type OwnerReport struct {
 	Node        string `json:"node"`
-	Cluster     string `json:"cluster"` // in hexadecimal, or "none yet"
+	Cluster     string `json:"cluster"` // in hexadecimal, or "none"
 	Groups      int    `json:"groups"`
 	Layout      string `json:"layout"`
 	Directory   string `json:"directory"` // in hexadecimal
@@ -37,7 +37,7 @@ func (r *Report) checkOwner(dir string) error {
 	if id != nil {
 		directory = id.Directory
 		r.Owner = &OwnerReport{
-			Node: id.Node.String(), Cluster: identity.ClusterName(id.Cluster), Groups: id.Groups, Layout: id.Layout,
+			Node: id.Node.String(), Cluster: id.Cluster.String(), Groups: id.Groups, Layout: id.Layout,
 			Directory: fmt.Sprintf("%016x", id.Directory), Incarnation: id.Incarnation,
 		}
 		if id.Layout != r.Layout {

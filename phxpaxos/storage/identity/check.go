@@ -3,6 +3,8 @@ package identity
 import (
 	"errors"
 	"fmt"
+
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
 
 // ErrForeign: a directory, or a part of it, was recorded as something else
@@ -41,9 +43,9 @@ func Check(found *Identity, hasLog bool, want Identity, override bool) (Identity
 	}
 	refuse := func(what, advice string) (Identity, error) {
 		return Identity{}, fmt.Errorf("%w: recorded as (%v), configured as (node %v, cluster %s, %d groups, %s layout): %s differs; %s",
-			ErrForeign, *found, want.Node, ClusterName(want.Cluster), want.Groups, want.Layout, what, advice)
+			ErrForeign, *found, want.Node, want.Cluster, want.Groups, want.Layout, what, advice)
 	}
-	var none [16]byte
+	var none nodeid.Cluster
 	switch {
 	case found.Cluster != none && want.Cluster != none && found.Cluster != want.Cluster:
 		return refuse("the cluster", adviceOther)

@@ -48,26 +48,18 @@ const (
 
 // Identity is what a log directory says of itself. It is a value.
 type Identity struct {
-	Node        nodeid.ID // the node that writes the log
-	Cluster     [16]byte  // all zeros: not known yet
-	Groups      int       // the highest GroupCount that the log was opened with
-	Layout      string    // "original", "shared", or "own" for a log storage of the program
-	Directory   uint64    // drawn at random when the directory was recorded first
-	Incarnation uint64    // grows with each start; 1 at the first
+	Node        nodeid.ID      // the node that writes the log
+	Cluster     nodeid.Cluster // all zeros: not known yet
+	Groups      int            // the highest GroupCount that the log was opened with
+	Layout      string         // "original", "shared", or "own" for a log storage of the program
+	Directory   uint64         // drawn at random when the directory was recorded first
+	Incarnation uint64         // grows with each start; 1 at the first
 }
 
 // String names everything, for errors and reports.
 func (id Identity) String() string {
 	return fmt.Sprintf("node %v, cluster %s, %d groups, %s layout, directory %016x, incarnation %d",
-		id.Node, ClusterName(id.Cluster), id.Groups, id.Layout, id.Directory, id.Incarnation)
-}
-
-// ClusterName is a cluster id in hexadecimal, or "none yet".
-func ClusterName(c [16]byte) string {
-	if c == [16]byte{} {
-		return "none yet"
-	}
-	return fmt.Sprintf("%x", c[:])
+		id.Node, id.Cluster, id.Groups, id.Layout, id.Directory, id.Incarnation)
 }
 
 // Encode returns the bytes of the identity file. They check themselves, so a
