@@ -390,7 +390,7 @@ func TestLoopHold(t *testing.T) {
 func TestProposeRefused(t *testing.T) {
 	n, s := scripted(t, 2, nil)
 	ctx := await.Context(t)
-	large := make([]byte, 10485760-128-4+1)
+	large := make([]byte, 10485760-packetOverhead-4+1)
 	for _, test := range []struct {
 		name  string
 		group int

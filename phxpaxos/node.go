@@ -206,7 +206,7 @@ func groupConfig(opts *Options, l *loop) group.Config {
 	return group.Config{
 		Index: index, Groups: opts.GroupCount,
 		Me: opts.MyNode, Members: paxos.NewMembership(opts.Nodes), Following: opts.following(),
-		LargeMode: opts.LargeValueMode, UseMembers: opts.UseMembership,
+		LargeMode: opts.LargeValueMode, UseMembers: opts.UseMembership, FullHistory: opts.FullHistory,
 		UseMaster: opts.elects(index), MasterLease: opts.MasterLease, Fence: opts.Fence && opts.elects(index),
 		Siblings: l.siblings, Features: *l.features.Load(),
 		StateMachines: opts.machines(index), ChangeBeforePropose: opts.ChangeValueBeforePropose,

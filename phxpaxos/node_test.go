@@ -512,7 +512,7 @@ func TestLargestValue(t *testing.T) {
 	noLeaks(t)
 	all := freeIDs(t, 3)
 	c := newCluster(t, 3, 1, func(i int, o *Options) { o.MyNode, o.Nodes, o.Network = all[i], all, nil })
-	value := bytes.Repeat([]byte("x"), 10485760-128-4+1)
+	value := bytes.Repeat([]byte("x"), 10485760-packetOverhead-4+1)
 	if _, err := c.nodes[0].Propose(await.Context(t), 0, 1, value); !errors.Is(err, ErrValueTooLarge) || Code(err) != 18 {
 		t.Errorf("one too many: %v", err)
 	}

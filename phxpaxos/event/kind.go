@@ -170,6 +170,7 @@ const (
 	CheckpointStream  // a checkpoint comes in from Peer; Number bytes are here, Size in the last second
 	Voting            // this node, which began without a log, votes from now on; Took since its start
 	CheckpointReplay  // the replayer failed at Instance with Err
+	ValueDiffers      // a value is not the one whose hash Peer, or this node if Peer is none, stated; it was dropped
 
 	MessageNotAsked       // a value or an offer, message kind Number, that this node did not ask for
 	MessageNotProven      // a member does not state the cluster's identity, and message kind Number does not show that it shares this node's history
@@ -347,6 +348,7 @@ var kindNames = [Kinds]struct{ name, original string }{
 	NetMACStale:            {"NetMACStale", ""},
 	NetMACMalformed:        {"NetMACMalformed", ""},
 	NetMACSender:           {"NetMACSender", ""},
+	ValueDiffers:           {"ValueDiffers", ""},
 }
 
 // String returns the name of the constant.

@@ -32,6 +32,8 @@ type Config struct {
 	// has nothing to forget; off, it has never run before.
 	CheckHistory bool
 
+	FullHistory bool // hash every byte of the history and compare it with peers, see SetFullHistory
+
 	UseMaster   bool          // take part in the election of a master
 	MasterLease time.Duration // what a bid asks for; at least a second, 0: ten
 	Fence       bool          // only the master proposes, and may be read without asking; all nodes must be ours

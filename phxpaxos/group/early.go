@@ -118,7 +118,7 @@ func (b *batch) name(m *paxos.Message) (short paxos.Message, ok bool) {
 	}
 	b.accept = *m
 	return paxos.Message{Kind: paxos.AcceptEarly, From: m.From, To: m.To, Instance: m.Instance,
-		Ballot: m.Ballot, LastChecksum: m.LastChecksum, Early: b.number}, true
+		Ballot: m.Ballot, LastChecksum: m.LastChecksum, Chain: m.Chain, Sum: m.Sum, Early: b.number}, true
 }
 
 // carries: value is this batch's very memory.

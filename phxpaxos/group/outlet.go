@@ -16,8 +16,8 @@ var _ paxos.Env = outlet{}
 // recordOverhead and messageOverhead are more than everything but the value
 // takes in bytes.
 const (
-	recordOverhead  = 80
-	messageOverhead = 160
+	recordOverhead  = 112
+	messageOverhead = 208
 )
 
 func (o outlet) Save(s paxos.Save) {

@@ -73,6 +73,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 		SyncLearned: changesVariables, ExecuteFirst: cfg.Fence,
 	}, outlet{g}, state, now)
 	g.core.SetSync(cfg.NoSync, cfg.SyncInterval)
+	g.core.SetHistory(cfg.FullHistory)
 	g.SetHold(cfg.Hold)
 	g.clean.paused = cfg.NoCleaning
 	g.replayer.init(g)
@@ -102,7 +103,7 @@ func (g *Group) recover() (s paxos.State, any bool, err error) {
 		if err != nil {
 			return s, any, err
 		}
-		s = paxos.State{Instance: newest, Promised: r.Promised, Accepted: r.Accepted, Value: r.Value, Checksum: r.Checksum}
+		s = paxos.State{Instance: newest, Promised: r.Promised, Accepted: r.Accepted, Value: r.Value, Checksum: r.Checksum, Sum: r.Sum}
 	}
 	if any {
 		g.settled(&s)
@@ -257,6 +258,8 @@ func (g *Group) record(instance uint64) (paxos.Record, error) {
 		err = ErrLogGap
 	} else if err = wire.DecodeRecord(data, &r); err == nil && r.Instance != instance {
 		err = fmt.Errorf("the record says it is of instance %d", r.Instance)
+	} else if err == nil {
+		err = g.authentic(&r)
 	}
 	if err != nil { // the disk is well, this group's log is not
 		return r, fmt.Errorf("%w: group %d: read instance %d: %w", ErrGroupFailed, g.cfg.Index, instance, err)
@@ -277,7 +280,7 @@ func (g *Group) lastChecksum(s *paxos.State) error {
 	if err != nil {
 		return err
 	}
-	s.LastChecksum = r.Checksum
+	s.LastChecksum, s.LastChain = r.Checksum, r.Chain
 	if s.Promised.Less(r.Promised) {
 		s.Promised = r.Promised
 	}

@@ -32,6 +32,7 @@ type lesson struct {
 	next     uint64 // to be sent
 	acked    uint64 // the node is at least here
 	last     uint32 // checksum of the record sent before, 0 if none
+	chain    uint64 // of the full history through that record, 0 if not known
 	sizes    []int  // of the values on their way, oldest first
 	bytes    int    // their sum
 	full     bool   // the window is, until the node acknowledges
@@ -85,7 +86,7 @@ func (t *teacher) relay(g *Group, c *paxos.Chosen) {
 		kept = append(kept, p)
 		g.observe(event.Event{Kind: event.LearnSend, Peer: p.id, Instance: c.Instance, Size: len(c.Value)})
 		g.send(&paxos.Message{Kind: paxos.LearnValue, To: p.id, Instance: c.Instance, Ballot: c.Ballot,
-			Value: c.Value, LastChecksum: g.core.LastChecksum()})
+			Value: c.Value, LastChecksum: g.core.LastChecksum(), Chain: g.core.LastChain(), Sum: c.Sum})
 	}
 	t.pupils = kept
 }
@@ -137,7 +138,7 @@ func (t *teacher) sendOne(g *Group, node nodeid.ID, instance uint64) {
 		return
 	}
 	g.observe(event.Event{Kind: event.LearnSend, Peer: node, Instance: instance, Size: len(r.Value)})
-	g.send(&paxos.Message{Kind: paxos.LearnValue, To: node, Instance: instance, Ballot: r.Accepted, Value: r.Value})
+	g.send(&paxos.Message{Kind: paxos.LearnValue, To: node, Instance: instance, Ballot: r.Accepted, Value: r.Value, Sum: r.Sum})
 }
 
 // enrol reserves a lesson. A running one for the same place goes on.
@@ -228,8 +229,8 @@ func (t *teacher) teach(g *Group, l *lesson) bool {
 		g.observe(event.Event{Kind: event.TeachRead, Peer: l.node, Instance: l.next})
 		g.observe(event.Event{Kind: event.LearnSend, Peer: l.node, Instance: l.next, Size: len(r.Value)})
 		g.send(&paxos.Message{Kind: paxos.LearnValue, To: l.node, Instance: l.next, Ballot: r.Accepted,
-			Value: r.Value, LastChecksum: l.last, NeedAck: true})
-		l.last = r.Checksum
+			Value: r.Value, LastChecksum: l.last, NeedAck: true, Chain: l.chain, Sum: r.Sum})
+		l.last, l.chain = r.Checksum, r.Chain
 		l.sizes = append(l.sizes, len(r.Value))
 		l.bytes += len(r.Value)
 		l.next++

@@ -14,6 +14,7 @@ type acceptor struct {
 	accepted Ballot // at the current instance, null if nothing; <= promised (P1)
 	value    []byte // that was accepted
 	checksum uint32 // of value, in the chain
+	sum      uint64 // ValueHash of value when it was accepted, 0 if not known
 	chain    chain
 
 	savedPromise Ballot // promise of the last record handed to the disk (P2)
@@ -39,7 +40,10 @@ func (a *acceptor) onPrepare(m *Message) {
 	}
 	reply.PreAccepted = a.accepted
 	if !a.accepted.IsNull() {
-		reply.Value = a.value
+		if !a.intact() {
+			return
+		}
+		reply.Value, reply.Sum = a.value, a.sum
 	}
 	a.promised = m.Ballot
 	seq := a.persist(Prepare)
@@ -55,7 +59,8 @@ func (a *acceptor) onAccept(m *Message) {
 		a.reject(&reply)
 		return
 	}
-	a.promised, a.accepted, a.value = m.Ballot, m.Ballot, m.Value
+	a.promised, a.accepted, a.value, a.sum = m.Ballot, m.Ballot, m.Value, m.Sum
+	reply.Sum = m.Sum
 	a.checksum = a.chain.of(a.c, m.Value)
 	seq := a.persist(Accept)
 	a.c.observe(event.Event{Kind: event.Accepted, Peer: m.From, Instance: m.Instance, Number: m.Ballot.Number})
@@ -89,6 +94,7 @@ func (a *acceptor) save(sync bool) uint64 {
 	return a.c.out.save(Record{
 		Instance: a.c.instance, Promised: a.promised,
 		Accepted: a.accepted, Value: a.value, Checksum: a.checksum,
+		Chain: HistoryChain(a.c.instance, a.c.lastChain, a.sum), Sum: a.sum,
 	}, sync)
 }
 
@@ -118,8 +124,9 @@ func (a *acceptor) saveFailed(from uint64) {
 
 // adopt takes over a value that was chosen without this acceptor's vote, or
 // under another ballot. The record keeps the higher promise (hazard H3) and
-// the higher of the two ballots; it reports whether that is possible.
-func (a *acceptor) adopt(b Ballot, value []byte) bool {
+// the higher of the two ballots; it reports whether that is possible. sum is the
+// value's ValueHash, 0 if not known.
+func (a *acceptor) adopt(b Ballot, value []byte, sum uint64) bool {
 	if !a.accepted.IsNull() && !a.accepted.Less(b) && !bytes.Equal(a.value, value) {
 		// A value accepted under a ballot at or above the choosing one is the
 		// chosen one; anything else is two chosen values.
@@ -135,7 +142,7 @@ func (a *acceptor) adopt(b Ballot, value []byte) bool {
 		return true
 	}
 	a.promised = maxBallot(a.promised, b)
-	a.accepted, a.value = maxBallot(a.accepted, b), value
+	a.accepted, a.value, a.sum = maxBallot(a.accepted, b), value, sum
 	a.checksum = a.chain.of(a.c, value)
 	// Nothing is promised by it, and the next promise syncs it too.
 	a.save(!a.noSync && a.c.cfg.SyncLearned != nil && a.c.cfg.SyncLearned(value))
@@ -145,6 +152,6 @@ func (a *acceptor) adopt(b Ballot, value []byte) bool {
 // newInstance forgets the vote and keeps the promise, which covers every
 // later instance; that is what makes skipping the prepare sound.
 func (a *acceptor) newInstance() {
-	a.accepted, a.value, a.checksum = Ballot{}, nil, 0
+	a.accepted, a.value, a.checksum, a.sum = Ballot{}, nil, 0, 0
 	a.chain = chain{} // the value must not be kept alive
 }

@@ -105,4 +105,6 @@ type State struct {
 	Value        []byte // accepted at Instance
 	Checksum     uint32 // of the record at Instance
 	LastChecksum uint32 // chain through Instance-1, 0 if unknown
+	Sum          uint64 // full history: hash of Value, 0 if unknown
+	LastChain    uint64 // full history: chain through Instance-1, 0 if unknown
 }

@@ -32,6 +32,8 @@ type Chosen struct {
 	Ballot   Ballot
 	Value    []byte
 	Checksum uint32
+	Chain    uint64 // full history through Instance, 0 if unknown
+	Sum      uint64 // ValueHash of Value, 0 if unknown
 
 	// Own: an accept has carried what Propose was given last, so if the bytes
 	// are equal it is that value. Without it, equal bytes are somebody else's,
@@ -51,6 +53,7 @@ type Core struct {
 
 	instance     uint64
 	lastChecksum uint32 // chain through instance-1, 0 if unknown
+	lastChain    uint64 // full history through instance-1, 0 if unknown
 	lastBallot   Ballot // that decided instance-1, null if unknown
 
 	acceptor acceptor
@@ -60,13 +63,15 @@ type Core struct {
 	retry    retryQueue
 	abstain  bool       // vote for nothing
 	suspect  chainClaim // a mismatch that was claimed once
+	history  bool       // keep and compare the full history
+	dispute  Dispute    // a peer's history that differs, see TakeDispute
 }
 
 // New returns a core at state s. It asks the others at once for what this
 // node has missed; the first Flush hands that out.
 func New(cfg Config, env Env, s State, now time.Duration) *Core {
-	c := &Core{cfg: cfg, env: env, now: now, members: cfg.Members, instance: s.Instance, lastChecksum: s.LastChecksum}
-	c.acceptor = acceptor{c: c, promised: s.Promised, accepted: s.Accepted, value: s.Value, checksum: s.Checksum}
+	c := &Core{cfg: cfg, env: env, now: now, members: cfg.Members, instance: s.Instance, lastChecksum: s.LastChecksum, lastChain: s.LastChain}
+	c.acceptor = acceptor{c: c, promised: s.Promised, accepted: s.Accepted, value: s.Value, checksum: s.Checksum, sum: s.Sum}
 	c.acceptor.savedPromise = s.Promised
 	// The own ballots of earlier lives were durable before a peer heard of
 	// them, so they are at most s.Promised: the next number is fresh (P4).
@@ -83,6 +88,9 @@ func (c *Core) Step(m *Message) {
 	if c.err != nil || m.From == c.cfg.Me || m.From == nodeid.None {
 		return
 	}
+	if !c.history {
+		m.Chain, m.Sum = 0, 0
+	}
 	c.dispatch(m)
 	c.check()
 }
@@ -92,7 +100,9 @@ func (c *Core) dispatch(m *Message) {
 	case Prepare, Accept:
 		c.stepRequest(m)
 	case PrepareReply, AcceptReply:
-		c.stepReply(m)
+		if c.sound(m) {
+			c.stepReply(m)
+		}
 	case Success:
 		if c.verify(m) {
 			c.learner.onSuccess(m)
@@ -100,7 +110,7 @@ func (c *Core) dispatch(m *Message) {
 	case LearnValue:
 		if m.Instance > c.instance {
 			c.retry.keep(c, m) // overtook the one before
-		} else if c.verify(m) {
+		} else if c.verify(m) && c.sound(m) {
 			c.learner.onValue(m)
 		}
 	case Offer:
@@ -119,7 +129,7 @@ func (c *Core) stepRequest(m *Message) {
 	}
 	switch {
 	case m.Instance == c.instance:
-		if !c.verify(m) {
+		if !c.verify(m) || !c.sound(m) {
 			return
 		}
 		if c.abstain {
@@ -167,7 +177,13 @@ func (c *Core) stepReply(m *Message) {
 // (spec/protocol.md section 8.5). A difference means that two nodes executed
 // different values; going on would spread it.
 func (c *Core) verify(m *Message) bool {
-	if m.LastChecksum == 0 || m.Instance != c.instance {
+	if m.Instance != c.instance {
+		return true
+	}
+	if !c.sameHistory(m) {
+		return false // the members are compared; one of them proves nothing
+	}
+	if m.LastChecksum == 0 {
 		return true
 	}
 	if c.lastChecksum == 0 && c.instance > 0 {
@@ -295,6 +311,7 @@ func (c *Core) Advance() {
 		c.learner.announce()
 	}
 	c.lastChecksum, c.lastBallot = c.learner.chosen.Checksum, c.learner.chosen.Ballot
+	c.lastChain = c.learner.chosen.Chain
 	c.moveTo(c.instance + 1)
 	c.check()
 }
@@ -307,7 +324,7 @@ func (c *Core) Skip(instance uint64) (save uint64) {
 	if c.err != nil || instance <= c.instance {
 		return 0
 	}
-	c.lastChecksum, c.lastBallot = 0, Ballot{}
+	c.lastChecksum, c.lastChain, c.lastBallot = 0, 0, Ballot{}
 	c.begin(instance)
 	save = c.acceptor.save(!c.acceptor.noSync)
 	c.retry.run(c)

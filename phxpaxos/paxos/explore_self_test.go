@@ -20,15 +20,16 @@ var exploreFields = []struct {
 		"instance": kept, "lastChecksum": kept, "lastBallot": "only package group asks for it, to help late nodes",
 		"acceptor": kept, "proposer": kept, "learner": kept, "out": kept, "retry": kept,
 		"abstain": "false: package group decides on it",
+		"history": "false", "lastChain": historyOff, "dispute": historyOff,
 		"suspect": "zero: messages are checked, so a mismatch is believed at once",
 	}},
 	{acceptor{}, map[string]string{
 		"c": fixed, "promised": kept, "accepted": kept, "value": kept, "checksum": kept, "savedPromise": kept,
 		"noSync": "zero", "syncInterval": "zero", "unsynced": "zero: every one is synced",
-		"asked": "for SaveFailed only", "chain": "what was worked out before, with all that it depends on",
+		"asked": "for SaveFailed only", "sum": historyOff, "chain": "what was worked out before, with all that it depends on",
 	}},
 	{proposer{}, map[string]string{
-		"c": fixed, "number": kept, "used": kept, "saved": "kept, counted from durable", "canSkip": kept, "rejected": kept, "other": kept,
+		"c": fixed, "sum": historyOff, "number": kept, "used": kept, "saved": "kept, counted from durable", "canSkip": kept, "rejected": kept, "other": kept,
 		"value": kept, "hasValue": kept, "mine": kept, "offered": kept, "highest": "kept while preparing, prepare clears it",
 		"preparing": kept, "accepting": kept, "tally": "kept in a round, a round clears it",
 		"timer": "armed exactly in a round", "prepareWait": noTime, "acceptWait": noTime, "retrySpan": noTime,
@@ -47,8 +48,8 @@ var exploreFields = []struct {
 	{gated{}, map[string]string{"after": "kept, counted from durable", "m": kept}},
 	{retryQueue{}, map[string]string{"messages": kept, "bytes": "sum of messages"}},
 	{tally{}, map[string]string{"members": fixed, "votes": kept, "yes": kept, "no": kept, "heard": kept}},
-	{Chosen{}, map[string]string{"Instance": kept, "Ballot": kept, "Value": kept, "Checksum": kept, "Own": kept}},
-	{Record{}, map[string]string{"Instance": kept, "Promised": kept, "Accepted": kept, "Value": kept, "Checksum": kept}},
+	{Chosen{}, map[string]string{"Instance": kept, "Ballot": kept, "Value": kept, "Checksum": kept, "Own": kept, "Chain": historyOff, "Sum": historyOff}},
+	{Record{}, map[string]string{"Instance": kept, "Promised": kept, "Accepted": kept, "Value": kept, "Checksum": kept, "Chain": historyOff, "Sum": historyOff}},
 	{Save{}, map[string]string{"Seq": "counted from durable", "Record": kept, "Sync": kept}},
 	{Config{}, map[string]string{
 		"Me": fixed, "Members": fixed, "Following": "nobody follows", "Timing": noTime, "Rand": noTime,
@@ -59,12 +60,13 @@ var exploreFields = []struct {
 		"KeepBallotOnMembers": "the membership is fixed", "RepeatBatch": "of package group", "ReplayFromNewest": "of package group",
 		"CleanToNewest": "of package group",
 	}},
-	{State{}, map[string]string{"Instance": kept, "Promised": kept, "Accepted": kept, "Value": kept, "Checksum": kept, "LastChecksum": kept}},
+	{State{}, map[string]string{"Instance": kept, "Promised": kept, "Accepted": kept, "Value": kept, "Checksum": kept, "LastChecksum": kept, "Sum": historyOff, "LastChain": historyOff}},
 	{Ballot{}, map[string]string{"Number": kept, "Node": kept}},
 	{Message{}, map[string]string{
 		"Kind": kept, "From": kept, "To": kept, "Instance": kept, "Ballot": kept, "PreAccepted": kept, "RejectedBy": kept,
 		"Value": kept, "LastChecksum": kept, "Checked": "always",
 		"Now": teaching, "MinChosen": teaching, "NeedAck": teaching, "Followed": teaching,
+		"Chain": historyOff, "Sum": historyOff, "History": "of package group",
 		"Early":        "of package group: a core neither sends nor gets such messages",
 		"Features":     "of package group: a core neither sends nor gets such messages",
 		"HasVariables": teaching, "SystemVariables": teaching, "MasterVariables": teaching,
@@ -72,10 +74,11 @@ var exploreFields = []struct {
 }
 
 const (
-	kept     = "kept"
-	fixed    = "the same for a node's whole life"
-	noTime   = "when something happens is the explorer's choice"
-	teaching = "zero: the model's teacher needs no conversation"
+	kept       = "kept"
+	fixed      = "the same for a node's whole life"
+	historyOff = "0: the full history is off"
+	noTime     = "when something happens is the explorer's choice"
+	teaching   = "zero: the model's teacher needs no conversation"
 )
 
 func TestExplorerKnowsEveryField(t *testing.T) {

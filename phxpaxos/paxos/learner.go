@@ -30,7 +30,7 @@ func (l *learner) ask() {
 	l.highest = l.c.instance // a claim that nobody repeats must not stop proposals for ever
 	l.armAsk()
 	l.c.observe(event.Event{Kind: event.LearnAsk, Instance: l.c.instance})
-	l.c.out.send(&Message{Kind: AskForLearn, Instance: l.c.instance, Followed: l.c.cfg.Following})
+	l.c.out.send(&Message{Kind: AskForLearn, Instance: l.c.instance, Followed: l.c.cfg.Following, Chain: l.c.lastChain})
 }
 
 // askAgain is the periodic ask.
@@ -56,7 +56,7 @@ func (l *learner) askSoon(node nodeid.ID) {
 	l.nextSoon = l.c.now + l.c.cfg.Timing.AskSoon
 	l.taughtTill = 0
 	l.c.observe(event.Event{Kind: event.LearnAsk, Instance: l.c.instance, Peer: node})
-	l.c.out.send(&Message{Kind: AskForLearn, To: node, Instance: l.c.instance, Followed: l.c.cfg.Following})
+	l.c.out.send(&Message{Kind: AskForLearn, To: node, Instance: l.c.instance, Followed: l.c.cfg.Following, Chain: l.c.lastChain})
 }
 
 // armAsk arms the periodic ask anew.
@@ -102,8 +102,8 @@ func (l *learner) onValue(m *Message) {
 	}
 	// The acknowledgement names the instance before it advances.
 	at := l.c.instance
-	if m.Instance == at && l.chosen == nil && l.c.acceptor.adopt(m.Ballot, m.Value) {
-		l.choose(m.Ballot, m.Value)
+	if m.Instance == at && l.chosen == nil && l.c.acceptor.adopt(m.Ballot, m.Value, m.Sum) {
+		l.choose(m.Ballot, m.Value, m.Sum)
 	}
 	if m.NeedAck && l.c.err == nil {
 		l.taughtTill = l.c.now + l.c.cfg.Timing.AskSoon
@@ -139,9 +139,11 @@ func (l *learner) onSuccess(m *Message) {
 		l.c.observe(event.Event{Kind: event.SuccessNotAccepted, Instance: m.Instance, Peer: m.From})
 	case a.accepted != m.Ballot:
 		l.c.observe(event.Event{Kind: event.SuccessOtherBallot, Instance: m.Instance, Peer: m.From})
+	case differ(m.Sum, a.hash()):
+		l.c.observe(event.Event{Kind: event.ValueDiffers, Instance: m.Instance, Peer: m.From})
 	default:
 		l.c.observe(event.Event{Kind: event.SuccessLearned, Instance: m.Instance, Peer: m.From})
-		l.choose(a.accepted, a.value)
+		l.choose(a.accepted, a.value, a.sum)
 		return
 	}
 	// It is decided, and not with what this node holds: the sender knows.
@@ -154,20 +156,20 @@ func (l *learner) onSuccess(m *Message) {
 func (l *learner) infer(m *Message) {
 	a := &l.c.acceptor
 	if l.chosen == nil && !a.accepted.IsNull() && a.accepted == m.Ballot {
-		l.choose(a.accepted, a.value)
+		l.choose(a.accepted, a.value, a.sum)
 	}
 }
 
 // chosenByOwnRound: a majority has voted durably for the own ballot.
-func (l *learner) chosenByOwnRound(b Ballot, value []byte) {
+func (l *learner) chosenByOwnRound(b Ballot, value []byte, sum uint64) {
 	if l.chosen != nil {
 		return
 	}
 	// The own acceptor may have promised more meanwhile and not have voted.
-	if l.c.acceptor.accepted != b && !l.c.acceptor.adopt(b, value) {
+	if l.c.acceptor.accepted != b && !l.c.acceptor.adopt(b, value, sum) {
 		return
 	}
-	l.choose(b, value)
+	l.choose(b, value, sum)
 	if !l.c.cfg.ExecuteFirst {
 		l.announce()
 	}
@@ -176,14 +178,16 @@ func (l *learner) chosenByOwnRound(b Ballot, value []byte) {
 // announce tells the others that the own value is chosen.
 func (l *learner) announce() {
 	l.c.observe(event.Event{Kind: event.SuccessSend, Instance: l.c.instance})
-	l.c.out.send(&Message{Kind: Success, Instance: l.c.instance, Ballot: l.chosen.Ballot, LastChecksum: l.c.lastChecksum})
+	l.c.out.send(&Message{Kind: Success, Instance: l.c.instance, Ballot: l.chosen.Ballot,
+		LastChecksum: l.c.lastChecksum, Chain: l.c.lastChain, Sum: l.chosen.Sum})
 }
 
-func (l *learner) choose(b Ballot, value []byte) {
+func (l *learner) choose(b Ballot, value []byte, sum uint64) {
 	l.c.proposer.rest()
 	l.slot = Chosen{Instance: l.c.instance, Ballot: b, Value: value,
 		Checksum: l.c.acceptor.chain.of(l.c, value),
-		Own:      l.c.proposer.mine && l.c.proposer.offered}
+		Sum:      sum, Chain: HistoryChain(l.c.instance, l.c.lastChain, sum),
+		Own: l.c.proposer.mine && l.c.proposer.offered}
 	l.chosen = &l.slot
 	l.c.observe(event.Event{Kind: event.Chosen, Instance: l.c.instance, Number: b.Number, Size: len(value)})
 }

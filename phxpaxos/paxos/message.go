@@ -34,6 +34,10 @@ const (
 	EarlyValue   Kind = 1007 // proposer -> all: a value that an accept may name later
 	AcceptEarly  Kind = 1008 // proposer -> all: Accept, with the value that was sent as Early
 	EarlyMissed  Kind = 1009 // acceptor -> proposer: I do not have Early, send me the whole accept
+
+	// Of the full history; Value is a wire.History, of the sender.
+	HistoryCompare      Kind = 1010 // node -> members: state yours
+	HistoryCompareReply Kind = 1011 // -> node: mine
 )
 
 var kindNames = map[Kind]string{
@@ -43,6 +47,7 @@ var kindNames = map[Kind]string{
 	ReadAsk: "ReadAsk", ReadReply: "ReadReply", Digest: "Digest",
 	HistoryAsk: "HistoryAsk", HistoryReply: "HistoryReply", Drive: "Drive",
 	EarlyValue: "EarlyValue", AcceptEarly: "AcceptEarly", EarlyMissed: "EarlyMissed",
+	HistoryCompare: "HistoryCompare", HistoryCompareReply: "HistoryCompareReply",
 }
 
 func (k Kind) String() string {
@@ -64,8 +69,8 @@ type Message struct {
 	// Ballot: of the request in Prepare, Accept, AcceptEarly and Success (its node is
 	// From); in replies the number is echoed and the node is that of the
 	// request's sender, which the wire does not carry: there it is zero. In
-	// LearnValue: under which the value was accepted. ReadAsk, HistoryAsk
-	// and their replies: the number of the round.
+	// LearnValue: under which the value was accepted. ReadAsk, HistoryAsk,
+	// HistoryCompare and their replies: the number of the round.
 	Ballot Ballot
 
 	PreAccepted Ballot // PrepareReply: accepted before, or null
@@ -85,6 +90,12 @@ type Message struct {
 	HasVariables    bool   // Offer: the two below are stated, possibly empty
 	SystemVariables []byte // Offer: membership and cluster id
 	MasterVariables []byte // Offer: master lease
+
+	// Of the full history, see ValueHash and HistoryChain; 0 if not stated.
+	Chain uint64 // Accept, AcceptEarly, LearnValue, Success, AskForLearn: the chain through Instance-1
+	Sum   uint64 // hash of the value that is carried (Accept, LearnValue, PrepareReply) or meant (AcceptEarly, AcceptReply, Success)
+
+	History []byte // Digest: a wire.Levels, of the sender's groups; nil if not stated
 
 	Checked bool // every byte was covered by a checksum; set by the receiver
 }
@@ -113,6 +124,12 @@ func (m *Message) String() string {
 	}
 	if m.LastChecksum != 0 {
 		fmt.Fprintf(&b, " chain=%08x", m.LastChecksum)
+	}
+	if m.Chain != 0 {
+		fmt.Fprintf(&b, " history=%016x", m.Chain)
+	}
+	if m.Sum != 0 {
+		fmt.Fprintf(&b, " sum=%016x", m.Sum)
 	}
 	if m.NeedAck {
 		b.WriteString(" ack!")

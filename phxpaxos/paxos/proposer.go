@@ -17,6 +17,7 @@ type proposer struct {
 	rejected bool   // somebody promised more than number
 	other    uint64 // highest number that rejected this node in the current instance
 
+	sum      uint64 // ValueHash of value when it was taken, 0 if not known
 	value    []byte // what this instance proposes; kept until the instance is closed,
 	hasValue bool   // since a ballot may have carried it
 	mine     bool   // value is what newValue was given last, unless offered and then replaced
@@ -41,6 +42,7 @@ func (p *proposer) newValue(v []byte) {
 	p.mine = !p.hasValue
 	if p.mine {
 		p.value, p.hasValue, p.offered = v, true, false
+		p.sum = p.c.hash(v)
 	}
 	p.prepareWait, p.acceptWait = p.c.cfg.Timing.PrepareFirst, p.c.cfg.Timing.AcceptFirst
 	p.retrySpan = p.c.cfg.Timing.RetrySpan
@@ -58,6 +60,9 @@ func (p *proposer) newValue(v []byte) {
 // ballot in a crash would use the number again (P4).
 func (p *proposer) prepare() {
 	p.rest()
+	if p.offered && !p.intact() {
+		return
+	}
 	p.canSkip, p.rejected, p.highest = false, false, Ballot{}
 	if promised := p.c.acceptor.promised.Number; p.used || p.number <= promised {
 		p.number = max(p.number, p.other, promised) + 1
@@ -91,7 +96,7 @@ func (p *proposer) onPrepareReply(m *Message) {
 	} else if !m.PreAccepted.IsNull() && p.highest.Less(m.PreAccepted) {
 		// Whatever may have been chosen already is the value of the highest
 		// ballot that a majority reports.
-		p.highest, p.value = m.PreAccepted, m.Value
+		p.highest, p.value, p.sum = m.PreAccepted, m.Value, m.Sum
 		p.mine = p.mine && p.offered // equal bytes may still be somebody else's
 	}
 	took := p.c.now - p.roundSince
@@ -120,7 +125,7 @@ func (p *proposer) accept() {
 	p.c.observe(event.Event{Kind: event.AcceptStart, Instance: p.c.instance, Number: p.number})
 
 	m := Message{Kind: Accept, From: p.c.cfg.Me, Instance: p.c.instance, Ballot: p.ballot(),
-		Value: p.value, LastChecksum: p.c.lastChecksum}
+		Value: p.value, LastChecksum: p.c.lastChecksum, Chain: p.c.lastChain, Sum: p.sum}
 	p.c.out.send(&m)
 	p.c.acceptor.onAccept(&m)
 }
@@ -138,6 +143,11 @@ func (p *proposer) onAcceptReply(m *Message) {
 		p.c.observe(event.Event{Kind: event.AcceptReplyForeign, Instance: m.Instance, Peer: m.From})
 		return
 	}
+	if !m.Rejected() && differ(m.Sum, p.sum) {
+		// A vote for other bytes is no vote for this value.
+		p.c.observe(event.Event{Kind: event.ValueDiffers, Instance: m.Instance, Peer: m.From})
+		return
+	}
 	if !p.tally.add(m.From, m.Rejected()) {
 		return
 	}
@@ -150,7 +160,7 @@ func (p *proposer) onAcceptReply(m *Message) {
 		p.c.observe(event.Event{Kind: event.AcceptPass, Instance: m.Instance, Number: p.number, Took: took})
 		p.rest()
 		p.closed = true
-		p.c.learner.chosenByOwnRound(p.ballot(), p.value)
+		p.c.learner.chosenByOwnRound(p.ballot(), p.value, p.sum)
 	case p.tally.lost():
 		p.c.observe(event.Event{Kind: event.AcceptNotPass, Instance: m.Instance, Number: p.number, Took: took})
 		p.retrySoon(timerAccept)
@@ -230,6 +240,6 @@ func (p *proposer) newInstance() {
 	}
 	p.closed = false
 	p.other = 0
-	p.value, p.hasValue, p.highest = nil, false, Ballot{}
+	p.value, p.hasValue, p.highest, p.sum = nil, false, Ballot{}, 0
 	p.mine, p.offered = false, false
 }

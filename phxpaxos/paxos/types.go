@@ -49,6 +49,10 @@ type Record struct {
 	Accepted Ballot // null, or at most Promised (invariant P1)
 	Value    []byte // packed value that was accepted; empty while Accepted is null
 	Checksum uint32 // of the chain of chosen values through this one, 0 if unknown
+
+	// Of the full history (see ValueHash), 0 while that is off.
+	Chain uint64 // through this instance with Value, 0 if unknown
+	Sum   uint64 // hash of Value
 }
 
 // Membership is the sorted set of the nodes that vote.

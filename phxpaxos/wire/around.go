@@ -5,7 +5,7 @@ import "github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 // Room that Around may need in front of a value and behind it.
 const (
 	RoomFront = 128 // packet header and the fields before the value
-	RoomBack  = 40  // the field behind the value and the trailer
+	RoomBack  = 64  // the fields behind the value and the trailer
 )
 
 // Around is AppendMessage for an Accept or an EarlyValue whose value lies in

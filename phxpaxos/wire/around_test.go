@@ -17,7 +17,7 @@ func FuzzAround(f *testing.F) {
 	f.Add(99999, uint64(1)<<40, uint64(77), uint64(3), uint64(9), uint32(5), bytes.Repeat([]byte{9}, 20000), false, false)
 	f.Fuzz(func(t *testing.T, group int, cluster, instance, from, number uint64, last uint32, value []byte, crc, early bool) {
 		m := paxos.Message{Kind: paxos.Accept, From: nodeid.ID(from), Instance: instance,
-			Ballot: paxos.Ballot{Number: number, Node: nodeid.ID(from)}, LastChecksum: last}
+			Ballot: paxos.Ballot{Number: number, Node: nodeid.ID(from)}, LastChecksum: last, Chain: number &^ 1, Sum: instance}
 		if early {
 			m = paxos.Message{Kind: paxos.EarlyValue, From: nodeid.ID(from), Instance: instance, Early: number}
 		}

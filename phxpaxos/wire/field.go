@@ -36,6 +36,11 @@ const (
 	varint100 = 100<<3 | uint64(protowire.VarintType) // two bytes
 	bytes101  = 101<<3 | uint64(protowire.BytesType)
 
+	// Fields of this library that original nodes skip; tags of two bytes.
+	fixed110 = 110<<3 | uint64(protowire.Fixed64Type)
+	fixed111 = 111<<3 | uint64(protowire.Fixed64Type)
+	bytes112 = 112<<3 | uint64(protowire.BytesType)
+
 	bytes1  = 1<<3 | byte(protowire.BytesType)
 	bytes2  = 2<<3 | byte(protowire.BytesType)
 	bytes6  = 6<<3 | byte(protowire.BytesType)
@@ -48,6 +53,15 @@ const (
 // appendUint appends a number, also if it is zero: the original states zeros.
 func appendUint(dst []byte, tag byte, v uint64) []byte {
 	return protowire.AppendVarint(append(dst, tag), v)
+}
+
+// appendHash appends a hash of the full history, which is not stated while it
+// is not known: packets and records are the original's then.
+func appendHash(dst []byte, tag uint64, v uint64) []byte {
+	if v == 0 {
+		return dst
+	}
+	return protowire.AppendFixed64(protowire.AppendVarint(dst, tag), v)
 }
 
 // appendInt appends a signed number; a negative one takes ten bytes.
@@ -63,7 +77,7 @@ func appendBytes(dst []byte, tag byte, v []byte) []byte {
 // field is one field of a serialized protobuf message.
 type field struct {
 	tag   uint64 // number and wire type, comparable with the constants above
-	num   uint64 // value of a varint or fixed32
+	num   uint64 // value of a varint, fixed32 or fixed64
 	bytes []byte // value of a byte string, nil if empty, part of the input
 }
 
@@ -86,6 +100,8 @@ func (f *field) next(b []byte) (rest []byte, err error) {
 		var v uint32
 		v, n = protowire.ConsumeFixed32(rest)
 		f.num = uint64(v)
+	case protowire.Fixed64Type:
+		f.num, n = protowire.ConsumeFixed64(rest)
 	case protowire.BytesType:
 		f.bytes, n = protowire.ConsumeBytes(rest)
 		// Without spare capacity nobody can append into the input; nil

@@ -26,10 +26,12 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 		if m.Rejected() {
 			dst = appendUint(dst, varint9, m.RejectedBy)
 		}
+		dst = appendHash(dst, fixed111, m.Sum)
 	case paxos.AskForLearn:
 		if m.Followed != nodeid.None {
 			dst = appendUint(dst, varint5, uint64(m.Followed))
 		}
+		dst = appendHash(dst, fixed110, m.Chain)
 	case paxos.LearnValue:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 		dst = appendUint(dst, varint5, uint64(m.Ballot.Node))
@@ -38,9 +40,11 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 		if m.NeedAck {
 			dst = appendUint(dst, varint13, 1)
 		}
+		dst = appendHistory(dst, m)
 	case paxos.Success:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 		dst = appendUint(dst, varint12, uint64(m.LastChecksum))
+		dst = appendHistory(dst, m)
 	case paxos.ReadAsk, paxos.HistoryAsk:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 	case paxos.ReadReply, paxos.HistoryReply:
@@ -49,10 +53,17 @@ func appendMessage(dst []byte, m *paxos.Message) []byte {
 	case paxos.Digest:
 		dst = appendBytes(dst, bytes6, m.Value)
 		dst = appendFeatures(dst, m)
+		if len(m.History) > 0 {
+			dst = protowire.AppendBytes(protowire.AppendVarint(dst, bytes112), m.History)
+		}
+	case paxos.HistoryCompare, paxos.HistoryCompareReply:
+		dst = appendUint(dst, varint4, m.Ballot.Number)
+		dst = appendBytes(dst, bytes6, m.Value)
 	case paxos.AcceptEarly:
 		dst = appendUint(dst, varint4, m.Ballot.Number)
 		dst = appendUint(dst, varint10, m.Early)
 		dst = appendUint(dst, varint12, uint64(m.LastChecksum))
+		dst = appendHistory(dst, m)
 	case paxos.EarlyMissed:
 		dst = appendUint(dst, varint10, m.Early)
 	case paxos.Offer:
@@ -88,7 +99,12 @@ func appendBack(dst []byte, m *paxos.Message) []byte {
 	if m.Kind == paxos.EarlyValue {
 		return appendUint(dst, varint10, m.Early)
 	}
-	return appendUint(dst, varint12, uint64(m.LastChecksum))
+	return appendHistory(appendUint(dst, varint12, uint64(m.LastChecksum)), m)
+}
+
+// appendHistory appends what a message states of the full history.
+func appendHistory(dst []byte, m *paxos.Message) []byte {
+	return appendHash(appendHash(dst, fixed110, m.Chain), fixed111, m.Sum)
 }
 
 // appendFeatures appends our field 101, which original nodes and older versions
@@ -112,7 +128,8 @@ func appendPrepareReply(dst []byte, m *paxos.Message) []byte {
 		dst = appendBytes(dst, bytes6, m.Value)
 	}
 	dst = appendUint(dst, varint7, m.PreAccepted.Number)
-	return appendUint(dst, varint8, uint64(m.PreAccepted.Node))
+	dst = appendUint(dst, varint8, uint64(m.PreAccepted.Node))
+	return appendHash(dst, fixed111, m.Sum)
 }
 
 // paxosMsg is a PaxosMsg as it lies on the wire, its fields not yet understood
@@ -132,6 +149,8 @@ type paxosMsg struct {
 	hasVariables   bool
 	system, master []byte
 	features       []byte
+	chain, sum     uint64
+	history        []byte
 }
 
 // Message decodes the body of a packet with CommandPaxos into m, all of it;
@@ -191,6 +210,12 @@ func (w *paxosMsg) decode(b []byte) (err error) {
 			w.master, w.hasVariables = f.bytes, true
 		case bytes101:
 			w.features = f.bytes
+		case fixed110:
+			w.chain = f.num
+		case fixed111:
+			w.sum = f.num
+		case bytes112:
+			w.history = f.bytes
 		}
 	}
 	return seen.require("PaxosMsg", 1, 1)
@@ -213,34 +238,39 @@ func (w *paxosMsg) fill(m *paxos.Message) {
 		if m.PreAccepted = w.preAccepted; !m.PreAccepted.IsNull() {
 			m.Value = w.value
 		}
+		m.Sum = w.sum
 	case paxos.Accept:
 		m.Ballot = paxos.Ballot{Number: w.proposal, Node: w.from}
 		m.Value = w.value
-		m.LastChecksum = w.lastChecksum
+		m.LastChecksum, m.Chain, m.Sum = w.lastChecksum, w.chain, w.sum
 	case paxos.AcceptReply:
 		m.Ballot.Number = w.proposal
 		m.RejectedBy = w.rejectedBy
+		m.Sum = w.sum
 	case paxos.AskForLearn:
 		m.Followed = w.proposalNode
+		m.Chain = w.chain
 	case paxos.LearnValue:
 		m.Ballot = paxos.Ballot{Number: w.proposal, Node: w.proposalNode}
 		m.Value = w.value
-		m.LastChecksum = w.lastChecksum
+		m.LastChecksum, m.Chain, m.Sum = w.lastChecksum, w.chain, w.sum
 		m.NeedAck = w.flag == 1 // a number, not a bit mask
 	case paxos.Success:
 		m.Ballot = paxos.Ballot{Number: w.proposal, Node: w.from}
-		m.LastChecksum = w.lastChecksum
+		m.LastChecksum, m.Chain, m.Sum = w.lastChecksum, w.chain, w.sum
 	case paxos.ReadAsk, paxos.HistoryAsk:
 		m.Ballot.Number = w.proposal
 	case paxos.ReadReply, paxos.HistoryReply:
 		m.Ballot.Number, m.Now = w.proposal, w.now
 	case paxos.Digest:
-		m.Value, m.Features = w.value, w.features
+		m.Value, m.Features, m.History = w.value, w.features, w.history
+	case paxos.HistoryCompare, paxos.HistoryCompareReply:
+		m.Ballot.Number, m.Value = w.proposal, w.value
 	case paxos.EarlyValue:
 		m.Value, m.Early = w.value, w.now
 	case paxos.AcceptEarly:
 		m.Ballot = paxos.Ballot{Number: w.proposal, Node: w.from}
-		m.Early, m.LastChecksum = w.now, w.lastChecksum
+		m.Early, m.LastChecksum, m.Chain, m.Sum = w.now, w.lastChecksum, w.chain, w.sum
 	case paxos.EarlyMissed:
 		m.Early = w.now
 	case paxos.Offer:

@@ -18,18 +18,21 @@ func TestOwnKinds(t *testing.T) {
 	for _, want := range []paxos.Message{
 		{Kind: paxos.ReadAsk, Ballot: b(0)},
 		{Kind: paxos.ReadReply, Ballot: b(0), Now: 1 << 40},
-		{Kind: paxos.Digest, Value: []byte("v"), Features: []byte("f")},
+		{Kind: paxos.Digest, Value: []byte("v"), Features: []byte("f"), History: []byte("h")},
+		{Kind: paxos.HistoryCompare, Ballot: b(0), Value: []byte("v")},
+		{Kind: paxos.HistoryCompareReply, Ballot: b(0), Value: []byte("v")},
 		{Kind: paxos.HistoryAsk, Ballot: b(0)},
 		{Kind: paxos.HistoryReply, Ballot: b(0), Now: 1 << 40},
 		{Kind: paxos.Drive},
 		{Kind: paxos.EarlyValue, Value: []byte("v"), Early: 1 << 59},
-		{Kind: paxos.AcceptEarly, Ballot: b(7), LastChecksum: 1 << 31, Early: 1 << 59},
+		{Kind: paxos.AcceptEarly, Ballot: b(7), LastChecksum: 1 << 31, Early: 1 << 59, Chain: 1 << 60, Sum: 1 << 61},
 		{Kind: paxos.EarlyMissed, Early: 1 << 59},
 	} {
 		want.From, want.Instance = 7, 1<<45
 		full := paxos.Message{Kind: want.Kind, From: 7, To: 8, Instance: 1 << 45, Ballot: b(7), PreAccepted: b(9),
 			RejectedBy: 5, Value: []byte("v"), Early: 1 << 59, Now: 1 << 40, MinChosen: 3, LastChecksum: 1 << 31, NeedAck: true,
-			Followed: 4, Features: []byte("f"), HasVariables: true, SystemVariables: []byte("s"), MasterVariables: []byte("m")}
+			Followed: 4, Features: []byte("f"), HasVariables: true, SystemVariables: []byte("s"), MasterVariables: []byte("m"),
+			Chain: 1 << 60, Sum: 1 << 61, History: []byte("h")}
 		p, err := Open(AppendMessage(nil, Header{Group: 3, Cluster: 4, CRC: true}, &full))
 		if err != nil {
 			t.Fatal(err)

@@ -7,7 +7,8 @@ import (
 
 // AppendRecord appends r as the original's AcceptorStateData, what a log
 // storage keeps under the record's instance (spec/protocol.md section 8.2).
-// All seven fields are stated, an empty value too.
+// All seven fields are stated, an empty value too; behind them come the hashes
+// of the full history, as far as they are known.
 func AppendRecord(dst []byte, r *paxos.Record) []byte {
 	dst = appendUint(dst, varint1, r.Instance)
 	dst = appendUint(dst, varint2, r.Promised.Number)
@@ -15,7 +16,8 @@ func AppendRecord(dst []byte, r *paxos.Record) []byte {
 	dst = appendUint(dst, varint4, r.Accepted.Number)
 	dst = appendUint(dst, varint5, uint64(r.Accepted.Node))
 	dst = appendBytes(dst, bytes6, r.Value)
-	return appendUint(dst, varint7, uint64(r.Checksum))
+	dst = appendUint(dst, varint7, uint64(r.Checksum))
+	return appendHash(appendHash(dst, fixed110, r.Chain), fixed111, r.Sum)
 }
 
 // DecodeRecord decodes data into r, all of it; r.Value is a part of data. A
@@ -45,6 +47,12 @@ func DecodeRecord(data []byte, r *paxos.Record) error {
 			d.Value = f.bytes
 		case uint64(varint7):
 			d.Checksum = uint32(f.num)
+		case fixed110:
+			d.Chain = f.num
+			continue
+		case fixed111:
+			d.Sum = f.num
+			continue
 		default:
 			continue
 		}

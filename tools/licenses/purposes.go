@@ -7,7 +7,7 @@ var purposes = map[string]string{
 	"github.com/HdrHistogram/hdrhistogram-go":   "latencies measured by the benchmark",
 	"github.com/anishathalye/porcupine":         "checks recorded histories for linearizability",
 	"github.com/beorn7/perks":                   "needed by Prometheus' client, for summaries, which nothing of ours uses",
-	"github.com/cespare/xxhash/v2":              "needed by Prometheus' client, which tells series apart with it",
+	"github.com/cespare/xxhash/v2":              "hashes of the full history; Prometheus' client tells series apart with it",
 	"github.com/chromedp/cdproto":               "needed by chromedp: the protocol of the browser",
 	"github.com/chromedp/chromedp":              "drives the status page in a browser (plugin/monitor/pagetest)",
 	"github.com/go-json-experiment/json":        "needed by chromedp",

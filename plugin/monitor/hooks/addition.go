@@ -41,6 +41,8 @@ type Addition interface {
 	Voting(e event.Event)
 	// CheckpointReplay: the replayer failed at Instance with Err.
 	CheckpointReplay(e event.Event)
+	// ValueDiffers: a value is not the one whose hash Peer, or this node if Peer is none, stated; it was dropped.
+	ValueDiffers(e event.Event)
 	// MessageNotAsked: a value or an offer, message kind Number, that this node did not ask for.
 	MessageNotAsked(e event.Event)
 	// MessageNotProven: a member does not state the cluster's identity, and message kind Number does not show that it shares this node's history.
@@ -125,6 +127,9 @@ func (NoAddition) Voting(event.Event) {}
 // CheckpointReplay does nothing.
 func (NoAddition) CheckpointReplay(event.Event) {}
 
+// ValueDiffers does nothing.
+func (NoAddition) ValueDiffers(event.Event) {}
+
 // MessageNotAsked does nothing.
 func (NoAddition) MessageNotAsked(event.Event) {}
 
@@ -183,6 +188,7 @@ var callAddition = map[event.Kind]func(Addition, event.Event){
 	event.CheckpointStream:      Addition.CheckpointStream,
 	event.Voting:                Addition.Voting,
 	event.CheckpointReplay:      Addition.CheckpointReplay,
+	event.ValueDiffers:          Addition.ValueDiffers,
 	event.MessageNotAsked:       Addition.MessageNotAsked,
 	event.MessageNotProven:      Addition.MessageNotProven,
 	event.MessageAbsurd:         Addition.MessageAbsurd,

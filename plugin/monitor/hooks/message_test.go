@@ -132,6 +132,13 @@ func historiesDiffer(t *testing.T, all *probe) {
 	l.fires(event.ChecksumMismatch, event.GroupFailed)
 }
 
+func valueDiffers(t *testing.T, all *probe) {
+	l := newLab(t, all, func(o *phxpaxos.Options) { o.FullHistory = true })
+	l.say(paxos.Message{Kind: paxos.Accept, From: b, Ballot: paxos.Ballot{Number: 2000, Node: b},
+		Value: wire.AppendValue(nil, 1, []byte("w")), Sum: 12345})
+	l.fires(event.ValueDiffers)
+}
+
 // election is a value that makes a node master.
 func election(node nodeid.ID, version, last uint64) []byte {
 	return wire.AppendMasterOperator(nil, &wire.MasterOperator{Node: node, Version: version, TimeoutMillis: 10000, Operator: 1,

@@ -48,6 +48,7 @@ var scenarios = map[string]func(*testing.T, *probe){
 	"a node learns":               nodeLearns,
 	"a node teaches":              nodeTeaches,
 	"histories differ":            historiesDiffer,
+	"a value differs":             valueDiffers,
 	"masters":                     masters,
 	"a bid that is overtaken":     bidOvertaken,
 	"a reader drives":             readerDrives,

@@ -287,6 +287,8 @@ func (r recorder) Voting(e event.Event) { r.fired("Voting", e) }
 
 func (r recorder) CheckpointReplay(e event.Event) { r.fired("CheckpointReplay", e) }
 
+func (r recorder) ValueDiffers(e event.Event) { r.fired("ValueDiffers", e) }
+
 func (r recorder) MessageNotAsked(e event.Event) { r.fired("MessageNotAsked", e) }
 
 func (r recorder) MessageNotProven(e event.Event) { r.fired("MessageNotProven", e) }
