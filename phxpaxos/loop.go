@@ -17,6 +17,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/waitlock"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
 
 // machine is what a loop needs of *group.Group.
@@ -57,6 +58,8 @@ type machine interface {
 	Features() feature.State
 	SetFeatures(s feature.State)
 	RestrictFeatures(t *group.Ticket, limit feature.Level)
+	Compare(node nodeid.ID, s wire.Standing)
+	Standing() wire.Standing
 	Highest() uint64
 	Unhurried() bool
 }
@@ -97,6 +100,7 @@ type loop struct {
 
 	// Published after each turn, read by any goroutine.
 	instance  atomic.Uint64
+	standing  standing
 	level     atomic.Bool // what is below instance is in the state machines
 	readable  atomic.Uint64
 	minChosen atomic.Uint64
@@ -364,6 +368,7 @@ func (l *loop) publish() {
 	}
 	if instance := l.machine.Instance(); instance != l.instance.Load() {
 		l.instance.Store(instance)
+		l.standing.store(l.machine.Standing())
 	}
 	if chosen := l.machine.MinChosen(); chosen != l.minChosen.Load() {
 		l.minChosen.Store(chosen)

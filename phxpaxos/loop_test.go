@@ -149,6 +149,8 @@ func (s *script) Progress() group.Progress                          { return gro
 func (s *script) SetHold(n uint64)                                  { s.input("hold %d", n) }
 func (s *script) PauseCleaning(paused bool)                         { s.input("pause cleaning %v", paused) }
 func (s *script) PauseReplayer(paused bool)                         { s.input("pause replayer %v", paused) }
+func (s *script) Compare(nodeid.ID, wire.Standing)                  {}
+func (s *script) Standing() wire.Standing                           { return wire.Standing{Instance: s.Instance()} }
 
 // scripted runs a node whose groups are scripts.
 func scripted(t *testing.T, groups int, change func(o *Options)) (*Node, []*script) {

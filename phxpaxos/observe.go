@@ -168,6 +168,8 @@ var lineOf = [event.Kinds]struct {
 	event.GroupFailed:        {slog.LevelError, "group has stopped", true},
 	event.ChecksumMismatch:   {slog.LevelError, "history differs from a peer's", true},
 	event.ValueDiffers:       {slog.LevelError, "value does not match its hash and is dropped", false},
+	event.HistoryDiffers:     {slog.LevelError, "history differs from a peer's, the members are compared", false},
+	event.HistoryCompared:    {slog.LevelWarn, "histories were compared, this node goes on", false},
 	event.ExecuteFailed:      {slog.LevelError, "state machine cannot execute", false},
 	event.PromiseSaveFailed:  {slog.LevelError, "promise is not on disk", false},
 	event.AcceptSaveFailed:   {slog.LevelError, "vote is not on disk", false},

@@ -4,6 +4,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
 
 // siblings is how the first group, which carries the node's digests, reaches
@@ -16,6 +17,12 @@ func (s siblings) Instance(group int) uint64 { return s.loops[group].instance.Lo
 
 func (s siblings) Ahead(group int, node nodeid.ID, instance uint64) {
 	s.tell(group, func(m machine) { m.Ahead(node, instance) })
+}
+
+func (s siblings) Standing(group int) wire.Standing { return s.loops[group].standing.load() }
+
+func (s siblings) Compare(group int, node nodeid.ID, standing wire.Standing) {
+	s.tell(group, func(m machine) { m.Compare(node, standing) })
 }
 
 func (s siblings) Cover(nodes []nodeid.ID) {

@@ -171,6 +171,8 @@ const (
 	Voting            // this node, which began without a log, votes from now on; Took since its start
 	CheckpointReplay  // the replayer failed at Instance with Err
 	ValueDiffers      // a value is not the one whose hash Peer, or this node if Peer is none, stated; it was dropped
+	HistoryDiffers    // the history through Instance, or the state after it, differs from Peer's; the members are compared
+	HistoryCompared   // that comparison ended and this node goes on; Number members are outside the majority
 
 	MessageNotAsked       // a value or an offer, message kind Number, that this node did not ask for
 	MessageNotProven      // a member does not state the cluster's identity, and message kind Number does not show that it shares this node's history
@@ -349,6 +351,8 @@ var kindNames = [Kinds]struct{ name, original string }{
 	NetMACMalformed:        {"NetMACMalformed", ""},
 	NetMACSender:           {"NetMACSender", ""},
 	ValueDiffers:           {"ValueDiffers", ""},
+	HistoryDiffers:         {"HistoryDiffers", ""},
+	HistoryCompared:        {"HistoryCompared", ""},
 }
 
 // String returns the name of the constant.

@@ -23,6 +23,10 @@ type Siblings interface {
 	Instance(group int) uint64
 	// Ahead has to lead to Group.Ahead of that group.
 	Ahead(group int, node nodeid.ID, instance uint64)
+	// Standing is Group.Standing of a group, or an older one.
+	Standing(group int) wire.Standing
+	// Compare has to lead to Group.Compare of that group.
+	Compare(group int, node nodeid.ID, s wire.Standing)
 	// Cover has to lead to Group.Cover of all other groups. nodes is shared
 	// and not modified any more.
 	Cover(nodes []nodeid.ID)
@@ -49,6 +53,7 @@ type digests struct {
 	covers  []nodeid.ID   // those of them that did so lately
 	decoded wire.Digest
 	buf     []uint64
+	shown   shown
 }
 
 func (d *digests) init(g *Group, now time.Duration) {
@@ -81,7 +86,8 @@ func (d *digests) tick(g *Group) {
 			d.buf = append(d.buf, d.instance(g, i))
 		}
 		value := wire.AppendDigest(nil, &wire.Digest{Groups: g.cfg.Groups, First: first, Instances: d.buf})
-		g.send(&paxos.Message{Kind: paxos.Digest, Instance: g.core.Instance(), Value: value, Features: g.features.announcement()})
+		g.send(&paxos.Message{Kind: paxos.Digest, Instance: g.core.Instance(), Value: value, Features: g.features.announcement(),
+			History: d.shown.next(g, first, d.buf)})
 	}
 	g.features.heartbeat(g)
 	d.recount(g)
@@ -115,6 +121,7 @@ func (d *digests) hear(g *Group, m *paxos.Message) {
 			g.cfg.Siblings.Ahead(group, m.From, theirs)
 		}
 	}
+	d.compare(g, m)
 	// A node with fewer groups says nothing about the others.
 	if n.Groups < g.cfg.Groups || n.First+len(n.Instances) < n.Groups {
 		return

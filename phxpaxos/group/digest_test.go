@@ -16,11 +16,23 @@ type otherGroups struct {
 	ahead    []int
 	covers   [][]nodeid.ID
 	features []feature.State
+
+	standings []wire.Standing // by group, if there are any
+	compared  []wire.Standing
 }
 
 func (o *otherGroups) Instance(group int) uint64 { return uint64(group) }
 func (o *otherGroups) Ahead(group int, _ nodeid.ID, _ uint64) {
 	o.ahead = append(o.ahead, group)
+}
+func (o *otherGroups) Standing(group int) (s wire.Standing) {
+	if group < len(o.standings) {
+		return o.standings[group]
+	}
+	return s
+}
+func (o *otherGroups) Compare(_ int, _ nodeid.ID, s wire.Standing) {
+	o.compared = append(o.compared, s)
 }
 func (o *otherGroups) Cover(nodes []nodeid.ID)  { o.covers = append(o.covers, nodes) }
 func (o *otherGroups) Features(s feature.State) { o.features = append(o.features, s) }

@@ -214,7 +214,9 @@ func (g *Group) leased() bool {
 }
 
 // isMaster: this node holds the lease.
-func (g *Group) isMaster() bool { return g.master.v.Master == g.cfg.Me && g.now < g.master.until }
+func (g *Group) isMaster() bool {
+	return g.master.v.Master == g.cfg.Me && g.now < g.master.until && !g.history.active
+}
 
 // SetMasterLease changes what the next bid asks for; less than a second is
 // ignored.

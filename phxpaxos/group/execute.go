@@ -79,6 +79,7 @@ func (x *executor) run(g *Group, c *paxos.Chosen) bool {
 	if x.own {
 		g.queue.current = batch{}
 	}
+	g.digestState(c.Instance)
 	clear(x.entries)
 	x.active, x.own, x.tickets, x.next, x.retryAt, x.pause = false, false, nil, 0, 0, 0
 	return true

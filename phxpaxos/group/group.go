@@ -41,6 +41,7 @@ type Group struct {
 	newcomer newcomer
 	course   course
 	digests  digests
+	history  comparer
 	covers   []nodeid.ID // nodes that send digests
 
 	minChosen uint64
@@ -137,6 +138,7 @@ func (g *Group) Tick(now time.Duration) {
 		g.course.tick(g)
 	}
 	g.digests.tick(g)
+	g.history.tick(g)
 }
 
 // Deadline is when Tick has to be called at the latest.
@@ -150,7 +152,7 @@ func (g *Group) Deadline() time.Duration {
 		at = never
 	}
 	for _, d := range [...]time.Duration{g.queue.deadline, g.queue.batchAt, g.early.kept.until, g.exec.deadline(g), g.teach.deadline, g.reads.deadline, g.election.deadline(), g.digests.at,
-		g.clean.at, g.replayer.at, g.give.deadline, g.fetch.deadline, g.newcomer.at, g.course.at} {
+		g.clean.at, g.replayer.at, g.give.deadline, g.fetch.deadline, g.newcomer.at, g.course.at, g.history.deadline} {
 		if d != 0 {
 			at = min(at, d)
 		}
@@ -192,6 +194,9 @@ func (g *Group) HandBack() {
 // burst finds the instance it is meant for.
 func (g *Group) settle() {
 	for g.err == nil && g.core.Err() == nil {
+		if g.history.disputed(g); g.history.active {
+			break
+		}
 		chosen := g.core.Chosen()
 		if chosen == nil || g.now < g.exec.retryAt || !g.exec.level() {
 			break

@@ -32,7 +32,7 @@ import (
 //
 // It reports false if it has to be tried again later.
 func (g *Group) install(parts []Part, t *told, l *ledger.Ledger) (installed bool, err error) {
-	if g.core.Chosen() != nil || g.exec.active || !g.exec.level() {
+	if g.core.Chosen() != nil || g.exec.active || !g.exec.level() || g.history.active {
 		return false, nil // what is decided is executed first
 	}
 	if g.clean.busy {
@@ -145,6 +145,7 @@ func (g *Group) skipTo(next uint64, jump *wire.SystemVariables, announcement []b
 	}
 	g.clean.skip = next
 	g.teach.cleaned(g)
+	g.history.states = [wire.StatesMax]wire.StateDigest{} // of another state
 }
 
 // overtaken ends the batch under way: its instance was decided with nobody

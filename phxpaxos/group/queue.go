@@ -109,7 +109,7 @@ func (q *queue) start(g *Group) {
 	if len(q.waiting) == 0 {
 		q.next = batch{} // its callers have given up
 	}
-	if g.err != nil || q.current.active || len(q.waiting) == 0 || g.core.Chosen() != nil {
+	if g.err != nil || q.current.active || len(q.waiting) == 0 || g.core.Chosen() != nil || g.history.active {
 		return
 	}
 	if g.cfg.ChangeBeforePropose && !g.exec.level() {

@@ -188,7 +188,7 @@ func (r *reads) askAgain() {
 // next round if the wrong members were asked. Nothing ends while a state machine
 // lacks what was executed.
 func (r *reads) finish(g *Group) {
-	if !g.exec.level() {
+	if !g.exec.level() || g.history.active {
 		return
 	}
 	kept := r.settled[:0]

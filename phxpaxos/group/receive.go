@@ -64,6 +64,9 @@ func malformed(err error) event.Kind {
 // step gives a message that may be handled to the part of the group that it is
 // for (spec/protocol.md section 6.3).
 func (g *Group) step(m *paxos.Message, from role) {
+	if g.history.holdsBack(m.Kind) {
+		return
+	}
 	switch g.admit(m, from) {
 	case refuse:
 		return
@@ -131,6 +134,8 @@ func (g *Group) handle(m *paxos.Message) {
 		g.features.heard(g, m)
 	case paxos.AskCheckpoint:
 		g.give.asked(g, m)
+	case paxos.HistoryCompare, paxos.HistoryCompareReply:
+		g.history.hear(g, m)
 	case paxos.EarlyValue:
 		g.onEarlyValue(m)
 	case paxos.EarlyMissed:

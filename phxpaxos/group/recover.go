@@ -44,6 +44,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 	if cfg.Timing == (paxos.Timing{}) {
 		cfg.Timing = paxos.TimingFor(cfg.LargeMode, cfg.Following != 0)
 	}
+	cfg.FullHistory = cfg.FullHistory && cfg.PacketCRC
 	g := &Group{cfg: cfg, env: env, now: now}
 	for _, m := range cfg.StateMachines {
 		g.exec.register(m, 0)
@@ -245,6 +246,7 @@ func (g *Group) replayOne(instance uint64, value []byte, execute bool) error {
 			return fmt.Errorf("group %d: replay instance %d: %w", g.cfg.Index, instance, err)
 		}
 	}
+	g.digestState(instance)
 	return nil
 }
 

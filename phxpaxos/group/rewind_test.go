@@ -86,7 +86,7 @@ func newForgetful(t *testing.T) (*cluster, *forgetful) {
 }
 
 // history fills the log: three instances of two entries for each machine.
-func history(c *cluster) {
+func historyOf(c *cluster) {
 	for i := range 3 {
 		c.proposeMany(i, fmt.Sprintf("1:a%d", i), fmt.Sprintf("2:b%d", i), fmt.Sprintf("1:c%d", i), fmt.Sprintf("2:d%d", i))
 		c.pass(100 * time.Millisecond)
@@ -138,7 +138,7 @@ func TestLostStateIsGivenAgain(t *testing.T) {
 
 func TestCallersWaitWhileStateIsGivenAgain(t *testing.T) {
 	c, f := newForgetful(t)
-	history(c)
+	historyOf(c)
 	f.dieAt, f.gone = "1:z", true
 	tickets := c.proposeMany(0, "1:x", "2:y", "1:w", "1:z", "1:v", "2:u")
 	c.pass(3 * time.Second)
@@ -209,7 +209,7 @@ func TestCallerStopsWaitingAtItsDeadline(t *testing.T) {
 // The process died between making an instance durable and saying so.
 func TestStateAheadOfItsAnswer(t *testing.T) {
 	c, f := newForgetful(t)
-	history(c)
+	historyOf(c)
 	f.durable = "1:c"
 	tickets := c.proposeMany(0, "1:a", "2:b", "1:c", "2:d")
 	c.pass(time.Second)
@@ -231,7 +231,7 @@ func TestStateAheadOfItsAnswer(t *testing.T) {
 
 func TestDyingAgainWhileStateIsGivenAgain(t *testing.T) {
 	c, f := newForgetful(t)
-	history(c)
+	historyOf(c)
 	for _, at := range []string{"1:c1", "1:a0", "1:c2", "1:a2", "1:c2"} {
 		f.die()
 		f.dieAt = at
@@ -252,7 +252,7 @@ func TestDyingAgainWhileStateIsGivenAgain(t *testing.T) {
 
 func TestFailureWhileStateIsGivenAgain(t *testing.T) {
 	c, f := newForgetful(t)
-	history(c)
+	historyOf(c)
 	failing := true
 	f.fail = func(e sm.Entry) error {
 		if failing && string(e.Value) == "1:a1" {
@@ -275,7 +275,7 @@ func TestFailureWhileStateIsGivenAgain(t *testing.T) {
 // the group awake.
 func TestAwayWithAFailedEntry(t *testing.T) {
 	c, f := newForgetful(t)
-	history(c)
+	historyOf(c)
 	f.fail = func(sm.Entry) error { return errors.New("out of order") }
 	c.propose(0, "x")
 	c.run()
@@ -293,9 +293,9 @@ func TestAwayWithAFailedEntry(t *testing.T) {
 
 func TestLostStateThatTheLogDoesNotKeep(t *testing.T) {
 	c, f := newForgetful(t)
-	history(c)
+	historyOf(c)
 	f.save(0)
-	history(c)
+	historyOf(c)
 	c.nodes[0].g.minChosen = 2
 	f.die()
 	tk := c.propose(0, "x")
@@ -311,7 +311,7 @@ func TestLostStateThatTheLogDoesNotKeep(t *testing.T) {
 
 func TestRewindWaitsForTheDisk(t *testing.T) {
 	c, f := newForgetful(t)
-	history(c)
+	historyOf(c)
 	c.nodes[0].stall = true
 	c.proposeMany(1, "1:x")
 	c.pass(100 * time.Millisecond)
@@ -362,7 +362,7 @@ func TestRewindLeavesTimeForOthers(t *testing.T) {
 
 func TestInterruptedWhileTheLogIsReplayed(t *testing.T) {
 	c, _ := newForgetful(t)
-	history(c)
+	historyOf(c)
 	c.propose(0, "last")
 	c.pass(100 * time.Millisecond)
 	n := c.nodes[0]

@@ -49,6 +49,9 @@ func (t *teacher) init(large bool) {
 
 // onAsk answers a node that says where it is.
 func (t *teacher) onAsk(g *Group, m *paxos.Message) {
+	if !g.history.asked(g, m) {
+		return
+	}
 	g.observe(event.Event{Kind: event.LearnAsked, Peer: m.From, Instance: m.Instance})
 	if m.Followed == g.cfg.Me {
 		t.follow(g, m.From)
@@ -133,8 +136,8 @@ func (t *teacher) sendOffer(g *Group, node nodeid.ID, instance uint64) {
 
 // sendOne answers a node that lacks just one value without a conversation.
 func (t *teacher) sendOne(g *Group, node nodeid.ID, instance uint64) {
-	r, err := g.record(instance)
-	if err != nil || r.Accepted.IsNull() {
+	r, ok := g.kept(instance)
+	if !ok || r.Accepted.IsNull() {
 		return
 	}
 	g.observe(event.Event{Kind: event.LearnSend, Peer: node, Instance: instance, Size: len(r.Value)})
@@ -204,7 +207,7 @@ func (t *teacher) onAck(g *Group, m *paxos.Message) {
 // are sent: before, the log may still hold an older record of the instance,
 // which would teach a value that was not chosen.
 func (t *teacher) pump(g *Group) {
-	if len(t.lessons) == 0 || g.err != nil {
+	if len(t.lessons) == 0 || g.err != nil || g.history.active {
 		return
 	}
 	kept := t.lessons[:0]
@@ -222,8 +225,8 @@ func (t *teacher) pump(g *Group) {
 func (t *teacher) teach(g *Group, l *lesson) bool {
 	readable := g.Readable()
 	for l.next < readable && l.next <= l.acked+t.window && (l.bytes < lessonBytesMax || len(l.sizes) == 0) {
-		r, err := g.record(l.next)
-		if err != nil || r.Accepted.IsNull() {
+		r, ok := g.kept(l.next)
+		if !ok || r.Accepted.IsNull() {
 			return false
 		}
 		g.observe(event.Event{Kind: event.TeachRead, Peer: l.node, Instance: l.next})

@@ -6,6 +6,7 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
 
 // siblingsOf is how a node's first group reaches the others.
@@ -24,6 +25,17 @@ func (s siblingsOf) Instance(group int) uint64 {
 
 func (s siblingsOf) Ahead(group int, node nodeid.ID, instance uint64) {
 	s.tell(group, func(g *oneGroup) { g.Ahead(node, instance) })
+}
+
+func (s siblingsOf) Standing(group int) wire.Standing {
+	if g := s.n.members[group].g; g != nil {
+		return g.Standing()
+	}
+	return wire.Standing{Instance: math.MaxUint64}
+}
+
+func (s siblingsOf) Compare(group int, node nodeid.ID, standing wire.Standing) {
+	s.tell(group, func(g *oneGroup) { g.Compare(node, standing) })
 }
 
 func (s siblingsOf) Cover(nodes []nodeid.ID) {

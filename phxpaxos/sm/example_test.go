@@ -46,3 +46,25 @@ func Example() {
 	// sum is 6 <nil>
 	// refused: a value has 8 bytes <nil>
 }
+
+// Checked is a Counter whose state is compared between nodes.
+type Checked struct{ Counter }
+
+// DigestScheme changes with what StateDigest returns.
+func (*Checked) DigestScheme() string { return "sum/1" }
+
+// StateDigest returns a hash of the state. This state is small enough to be its
+// own.
+func (c *Checked) StateDigest(group int) (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sum[group], nil
+}
+
+func ExampleDigester() {
+	var machine sm.Digester = new(Checked)
+	machine.Execute(sm.Entry{Value: binary.LittleEndian.AppendUint64(nil, 3)})
+	digest, err := machine.StateDigest(0)
+	fmt.Println(machine.DigestScheme(), digest, err)
+	// Output: sum/1 3 <nil>
+}

@@ -25,7 +25,7 @@ const (
 // AppendMessage is than the byte strings in its message. A packet must not
 // exceed the original's size limit, or its nodes drop it in silence; so a
 // value must be that much smaller than the limit.
-const OverheadMax = 176
+const OverheadMax = 160
 
 const (
 	prefixSize  = 6 // group index and header length

@@ -7,8 +7,10 @@ import (
 
 // AppendRecord appends r as the original's AcceptorStateData, what a log
 // storage keeps under the record's instance (spec/protocol.md section 8.2).
-// All seven fields are stated, an empty value too; behind them come the hashes
-// of the full history, as far as they are known.
+// All seven fields are stated, an empty value too, and the hashes of the full
+// history, as far as they are known. The checksum stays the last one: a number
+// in its shortest form shows whether the end of the record was lost and reads
+// as zeros, which a fixed64 does not.
 func AppendRecord(dst []byte, r *paxos.Record) []byte {
 	dst = appendUint(dst, varint1, r.Instance)
 	dst = appendUint(dst, varint2, r.Promised.Number)
@@ -16,8 +18,8 @@ func AppendRecord(dst []byte, r *paxos.Record) []byte {
 	dst = appendUint(dst, varint4, r.Accepted.Number)
 	dst = appendUint(dst, varint5, uint64(r.Accepted.Node))
 	dst = appendBytes(dst, bytes6, r.Value)
-	dst = appendUint(dst, varint7, uint64(r.Checksum))
-	return appendHash(appendHash(dst, fixed110, r.Chain), fixed111, r.Sum)
+	dst = appendHash(appendHash(dst, fixed110, r.Chain), fixed111, r.Sum)
+	return appendUint(dst, varint7, uint64(r.Checksum))
 }
 
 // DecodeRecord decodes data into r, all of it; r.Value is a part of data. A

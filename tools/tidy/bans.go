@@ -11,7 +11,7 @@ import (
 
 // purePackages live on their inputs alone: the same inputs give the same
 // outputs in the same order, on a real machine and in the simulator.
-var purePackages = []string{"phxpaxos/paxos", "phxpaxos/wire", "phxpaxos/group"}
+var purePackages = []string{"phxpaxos/paxos", "phxpaxos/wire", "phxpaxos/group", "phxpaxos/group/history"}
 
 // bannedImports reach the outside world or wait for it; "x/..." means x and
 // everything below it.

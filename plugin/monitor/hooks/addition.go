@@ -43,6 +43,10 @@ type Addition interface {
 	CheckpointReplay(e event.Event)
 	// ValueDiffers: a value is not the one whose hash Peer, or this node if Peer is none, stated; it was dropped.
 	ValueDiffers(e event.Event)
+	// HistoryDiffers: the history through Instance, or the state after it, differs from Peer's; the members are compared.
+	HistoryDiffers(e event.Event)
+	// HistoryCompared: that comparison ended and this node goes on; Number members are outside the majority.
+	HistoryCompared(e event.Event)
 	// MessageNotAsked: a value or an offer, message kind Number, that this node did not ask for.
 	MessageNotAsked(e event.Event)
 	// MessageNotProven: a member does not state the cluster's identity, and message kind Number does not show that it shares this node's history.
@@ -130,6 +134,12 @@ func (NoAddition) CheckpointReplay(event.Event) {}
 // ValueDiffers does nothing.
 func (NoAddition) ValueDiffers(event.Event) {}
 
+// HistoryDiffers does nothing.
+func (NoAddition) HistoryDiffers(event.Event) {}
+
+// HistoryCompared does nothing.
+func (NoAddition) HistoryCompared(event.Event) {}
+
 // MessageNotAsked does nothing.
 func (NoAddition) MessageNotAsked(event.Event) {}
 
@@ -189,6 +199,8 @@ var callAddition = map[event.Kind]func(Addition, event.Event){
 	event.Voting:                Addition.Voting,
 	event.CheckpointReplay:      Addition.CheckpointReplay,
 	event.ValueDiffers:          Addition.ValueDiffers,
+	event.HistoryDiffers:        Addition.HistoryDiffers,
+	event.HistoryCompared:       Addition.HistoryCompared,
 	event.MessageNotAsked:       Addition.MessageNotAsked,
 	event.MessageNotProven:      Addition.MessageNotProven,
 	event.MessageAbsurd:         Addition.MessageAbsurd,

@@ -139,6 +139,19 @@ func valueDiffers(t *testing.T, all *probe) {
 	l.fires(event.ValueDiffers)
 }
 
+func historiesCompared(t *testing.T, all *probe) {
+	l := newLab(t, all, func(o *phxpaxos.Options) { o.FullHistory = true })
+	l.decide(0, 1, []byte("v"))
+	l.fires(event.InstanceStart)
+	l.say(paxos.Message{Kind: paxos.Accept, From: b, Instance: 1, Ballot: paxos.Ballot{Number: 2000, Node: b},
+		Value: wire.AppendValue(nil, 1, []byte("w")), Chain: 12345})
+	l.fires(event.HistoryDiffers)
+	for _, peer := range []nodeid.ID{b, c} { // both know nothing of it when they are asked
+		l.say(paxos.Message{Kind: paxos.HistoryCompareReply, From: peer, Value: wire.AppendHistory(nil, &wire.History{})})
+	}
+	l.fires(event.HistoryCompared)
+}
+
 // election is a value that makes a node master.
 func election(node nodeid.ID, version, last uint64) []byte {
 	return wire.AppendMasterOperator(nil, &wire.MasterOperator{Node: node, Version: version, TimeoutMillis: 10000, Operator: 1,

@@ -49,6 +49,7 @@ var scenarios = map[string]func(*testing.T, *probe){
 	"a node teaches":              nodeTeaches,
 	"histories differ":            historiesDiffer,
 	"a value differs":             valueDiffers,
+	"histories are compared":      historiesCompared,
 	"masters":                     masters,
 	"a bid that is overtaken":     bidOvertaken,
 	"a reader drives":             readerDrives,

@@ -289,6 +289,10 @@ func (r recorder) CheckpointReplay(e event.Event) { r.fired("CheckpointReplay", 
 
 func (r recorder) ValueDiffers(e event.Event) { r.fired("ValueDiffers", e) }
 
+func (r recorder) HistoryDiffers(e event.Event) { r.fired("HistoryDiffers", e) }
+
+func (r recorder) HistoryCompared(e event.Event) { r.fired("HistoryCompared", e) }
+
 func (r recorder) MessageNotAsked(e event.Event) { r.fired("MessageNotAsked", e) }
 
 func (r recorder) MessageNotProven(e event.Event) { r.fired("MessageNotProven", e) }
