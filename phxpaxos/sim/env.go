@@ -63,7 +63,7 @@ func (m *member) Send(to nodeid.ID, packet []byte, stream bool) {
 			w.tracef(m.n.name, "-> %s group %d %s", w.nodes[target].name, m.index, describeMessage(msg, to))
 		}
 	}
-	w.net.send(m.n.index, target, m.index, packet, stream)
+	w.net.send(m.n.index, target, m.index, m.rotValue(packet), stream)
 }
 
 // Finish tells the client how its operation ended.

@@ -271,7 +271,7 @@ func (m *member) config(chance *rand.Rand) group.Config {
 		StateMachines: m.machines(chance), Rand: chance, PacketCRC: w.plan.crc,
 		BatchCountMax: w.plan.load.batchMax, BatchBytesMax: 512000, BatchDelay: w.plan.load.batchDelay,
 		EarlyBytesMin: w.plan.load.early,
-		ValueBytesMax: 10 << 20, Hazards: w.hazards,
+		ValueBytesMax: 10 << 20, Hazards: w.hazards, FullHistory: w.plan.history,
 		UseMembers: x.members, UseMaster: x.master && m.n.role != stranger, MasterLease: x.lease, Fence: x.fence && m.n.role != stranger,
 		ChangeBeforePropose: x.change, Hold: x.hold,
 		CheckHistory: m.n.wiped || x.cautious && m.n.role == voter,

@@ -142,6 +142,9 @@ type Plan struct {
 	crc    bool
 	digest bool // nodes with one group send digests as well
 
+	history bool // the full history is kept and compared
+	rotten  int  // per thousand of values that leave their sender with a bit turned; only with history
+
 	without []string // troubles taken out
 	any     bool     // the seed decides on the kind
 }
@@ -162,6 +165,7 @@ const (
 	streamMachine     = 1<<60 + 1
 	streamLoss        = 1 << 61 // + node*groups + group + life<<20
 	streamCheckpoints = 1<<60 + 2
+	streamHistory     = 1<<60 + 3
 )
 
 func stream(seed uint64, n uint64) *rand.Rand {
@@ -211,6 +215,7 @@ func NewPlanOf(kind Kind, seed uint64, nodes, groups int) Plan {
 	p.Faults = drawFaults(r, &p)
 	p.any = kind == Any
 	p.drawMachines()
+	p.drawHistory()
 	p.drawWorld(kind)
 	return p
 }
@@ -222,6 +227,16 @@ func (p *Plan) drawMachines() {
 	p.load.executeMany = r.IntN(2) == 0
 	p.load.losses, p.load.saves = pick(r, 0, 0, 20, 100), pick(r, 0, 100, 3000)
 	p.load.early, p.digest = pick(r, 0, 1, 1, 150), r.IntN(2) == 0
+}
+
+// drawHistory draws whether every byte of the history is compared. Only then
+// values go bad in memory, since without it nothing could find that.
+func (p *Plan) drawHistory() {
+	r := stream(p.Seed, streamHistory)
+	p.history = p.crc && r.IntN(2) == 0
+	if rotten := pick(r, 0, 5, 50); p.history {
+		p.rotten = rotten
+	}
 }
 
 // drawFaults draws which kinds occur, how densely, and then each of them.

@@ -26,6 +26,9 @@ const (
 	systemGo   = "phxpaxos/group/system.go"
 	vfileDir   = "phxpaxos/storage/vfile/"
 	sharedDir  = "phxpaxos/storage/sharedlog/"
+	soundGo    = "phxpaxos/paxos/history.go"
+	compareGo  = "phxpaxos/group/history.go"
+	verdictGo  = "phxpaxos/group/history/history.go"
 )
 
 // rare are bugs that show once in more seeds than are tried, with the test of
@@ -34,6 +37,10 @@ var rare = map[string]string{
 	"a machine with entries in no checkpoint counts as clear":       "TestIdleMachineHoldsNothing",
 	"a hand-over that waited deposes whoever was elected meanwhile": "TestHandingOverDeposesNobodyElse",
 	"rounds of reads have the same numbers in each life":            "TestAnswersToAFormerLifeDoNotCount",
+	"a node with another history than the majority goes on":         "TestAnotherHistoryIsFound",
+	"one member is a majority when histories are compared":          "TestWithoutAMajorityAllStop",
+	"a node with another history is taught":                         "TestAnotherHistoryIsNotTaught",
+	"a record whose value has changed is taught":                    "TestChangedRecordIsNotTaught",
 }
 
 // mutants are bugs that a person could make.
@@ -120,6 +127,16 @@ var mutants = []mutant{
 		{vfileDir + "read.go", "!e.matches(instance, buf) {", "!e.matches(instance, buf) && false {"}}},
 	{"an accept that names a value is taken for whatever came early", []edit{{earlyGo,
 		"k.number == m.Early && ", ""}}},
+	{"a value that does not match its hash is taken", []edit{{soundGo,
+		"if differ(sum, m.Sum) {", "if false {"}}},
+	{"a node with another history than the majority goes on", []edit{{verdictGo,
+		"own != 0 && own != hash {", "own != 0 && own != hash && false {"}}},
+	{"one member is a majority when histories are compared", []edit{{compareGo,
+		"Quorum: members.Quorum(), At", "Quorum: 1, At"}}},
+	{"a node with another history is taught", []edit{{compareGo,
+		"!unlike(m.Chain, g.chainThrough(m.Instance-1)) {", "true {"}}},
+	{"a record whose value has changed is taught", []edit{{compareGo,
+		"sum != r.Sum {", "sum != r.Sum && false {"}}},
 	{"the shared log is written and not synced", []edit{{sharedDir + "commit.go",
 		"if sync {\n\t\tif err := s.sync(); err != nil {", "if sync && false {\n\t\tif err := s.sync(); err != nil {"}}},
 	{"the shared log takes what it finds for durable", []edit{{sharedDir + "recover.go",

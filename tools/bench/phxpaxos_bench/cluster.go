@@ -70,8 +70,8 @@ func (c *cluster) launch(ctx context.Context, o *options, groups int, ids []node
 	for _, i := range mine {
 		set := setup{
 			Me: i, Nodes: ids, Dir: filepath.Join(c.dir, "node"+strconv.Itoa(i+1)),
-			Groups: groups, NoSync: !o.Durable, Shared: o.Storage == "shared", BatchCountMax: 1, BatchDelay: o.BatchDelay, LogInstances: o.LogInstances,
 			Secret: o.Secret,
+			Groups: groups, NoSync: !o.Durable, FullHistory: o.FullHistory, Shared: o.Storage == "shared", BatchCountMax: 1, BatchDelay: o.BatchDelay, LogInstances: o.LogInstances,
 		}
 		if o.Batch {
 			set.BatchCountMax = 0 // the library's default

@@ -13,12 +13,13 @@ import (
 
 // setup is the first thing that a child is told.
 type setup struct {
-	Me     int // index into Nodes
-	Nodes  []nodeid.ID
-	Dir    string // the child's own; it removes it when it ends
-	Groups int
-	NoSync bool
-	Shared bool // the shared log, not the original's layout
+	Me          int // index into Nodes
+	Nodes       []nodeid.ID
+	Dir         string // the child's own; it removes it when it ends
+	Groups      int
+	NoSync      bool
+	FullHistory bool
+	Shared      bool // the shared log, not the original's layout
 	// BatchCountMax is Options.Batch.CountMax: 1 means no batching.
 	BatchCountMax int
 	BatchDelay    time.Duration

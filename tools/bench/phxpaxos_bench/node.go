@@ -149,6 +149,7 @@ func (b *benchNode) start(store storage.LogStorage) error {
 		Nodes:         b.set.Nodes,
 		LogStorage:    stallingLog{store, &b.stall},
 		NoSync:        b.set.NoSync,
+		FullHistory:   b.set.FullHistory,
 		GroupCount:    b.set.Groups,
 		StateMachines: []sm.StateMachine{machine{uint64(b.set.LogInstances)}},
 		NoCleaning:    true,

@@ -38,6 +38,7 @@ type options struct {
 	ValueBytes   int
 	Callers      []int
 	Rate         float64
+	FullHistory  bool // Options.FullHistory
 	Durable      bool
 	Batch        bool
 	BatchDelay   time.Duration
@@ -114,6 +115,7 @@ func parseArgs(args []string, output io.Writer) (*options, error) {
 	flags.DurationVar(&o.BatchDelay, "batch-delay", 0, "how long a proposal waits to be joined by more (Options.Batch.Delay)")
 	flags.IntVar(&o.LogInstances, "log", 0, fmt.Sprintf("how many instances of %d B the log of each group holds at the start", logValueBytes))
 	flags.DurationVar(&o.Stall, "stall", 0, "measure each load once more, while the disk of the first proposing node stands still for so long")
+	flags.BoolVar(&o.FullHistory, "full-history", false, "compare every byte of the history (Options.FullHistory)")
 	flags.Float64Var(&o.Seconds, "seconds", 3, "how long each load is measured")
 	flags.Float64Var(&o.Warmup, "warmup", 1, "how many seconds it runs before that")
 	flags.IntVar(&o.Nodes, "nodes", 3, "how many nodes, one process each")
