@@ -9,6 +9,8 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/identity"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/smallfile"
 )
@@ -64,28 +66,34 @@ func (n *Node) LimitFeatures(ctx context.Context, limit FeatureLevel) error {
 }
 
 // featuresFile holds the state of the features, see group.Features. It stands
-// in the directory of the log, where the node's first group has its own.
+// in the directory of the log; with a storage of the program, in the directory
+// of its first group.
 const (
 	featuresFile   = "phxpaxos_features"
 	featuresKind   = "features"
 	featuresFormat = 1
 )
 
-// featuresPath is the file's path, or "" if the storage has no directory.
-func (e env) featuresPath() string {
-	if dir := e.store.Dir(0); dir != "" {
-		return path.Join(dir, featuresFile)
+// featuresPath is the file's path and its file system; the path is "" if the
+// storage has no directory.
+func (e env) featuresPath() (fsys storage.FS, name string) {
+	if rooted, ok := e.store.(identity.Rooted); ok {
+		fsys, dir := rooted.Root()
+		return fsys, path.Join(dir, featuresFile)
 	}
-	return ""
+	if dir := e.store.Dir(0); dir != "" {
+		return osfs.FS{}, path.Join(dir, featuresFile)
+	}
+	return nil, ""
 }
 
 // loadFeatures reads what the node stored, or the zero state.
 func (e env) loadFeatures() (s feature.State, err error) {
-	name := e.featuresPath()
+	fsys, name := e.featuresPath()
 	if name == "" {
 		return s, nil
 	}
-	_, data, err := smallfile.Read(osfs.FS{}, name, featuresKind, featuresFormat)
+	_, data, err := smallfile.Read(fsys, name, featuresKind, featuresFormat)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
@@ -106,12 +114,12 @@ func (e env) storeFeatures(data []byte) error {
 	if err == nil && !s.Cluster.IsZero() {
 		err = e.setCluster(s.Cluster)
 	}
-	name := e.featuresPath()
+	fsys, name := e.featuresPath()
 	if err != nil || name == "" {
 		return err
 	}
-	if err = (osfs.FS{}).MkdirAll(path.Dir(name)); err == nil {
-		err = smallfile.Write(osfs.FS{}, name, featuresKind, featuresFormat, data)
+	if err = fsys.MkdirAll(path.Dir(name)); err == nil {
+		err = smallfile.Write(fsys, name, featuresKind, featuresFormat, data)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrStorage, err)
