@@ -139,14 +139,16 @@ type Options struct {
 	// Nodes are the members of every group, this node included unless it is
 	// to be added later or only follows. None is there twice.
 	Nodes []nodeid.ID
-	// FullHistory hashes every byte of every value, with 64 bits, and compares
-	// that and the chain of it with the other nodes: when they vote, announce,
-	// learn and catch up, and in heartbeats. The original's checksum samples one
-	// byte in eight, so short values can differ unnoticed. Nodes whose history
-	// differs from that of a majority stop with ErrGroupFailed. Nodes of the
-	// original, and older ones of this library, ignore what is stated for it.
-	// It costs 20 bytes in a record and in most packets, and about 10 µs of
-	// processor time for 100 KiB on each node.
+	// FullHistory begins with the full history check before the members have
+	// agreed on feature level 1, which includes it. The check hashes every byte of
+	// every value, with 64 bits, and compares that and the chain of it with the
+	// other nodes: when they vote, announce, learn and catch up, and in
+	// heartbeats. The original's checksum samples one byte in eight, so short
+	// values can differ unnoticed. Nodes whose history differs from that of a
+	// majority stop with ErrGroupFailed. Nodes of the original, and older ones of
+	// this library, ignore what is stated for it. It costs 20 bytes in a record
+	// and in most packets, and about 10 µs of processor time for 100 KiB on each
+	// node.
 	FullHistory bool
 
 	// UseMembership keeps the membership in the log: Nodes counts at the

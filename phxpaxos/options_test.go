@@ -125,10 +125,10 @@ func TestOptionsLimits(t *testing.T) {
 		count, bytes   int
 		packed, packet int
 	}{
-		{1, false, 11240, 209715200, 10485600, 10485760},
-		{100, false, 1102, 20971520, 10485600, 10485760},
-		{1, true, 1124, 209715200, 52428640, 52428800},
-		{100000, true, 100, 104857600, 52428640, 52428800},
+		{1, false, 11240, 209715200, 10485632, 10485760},
+		{100, false, 1102, 20971520, 10485632, 10485760},
+		{1, true, 1124, 209715200, 52428672, 52428800},
+		{100000, true, 100, 104857600, 52428672, 52428800},
 	} {
 		o := Options{GroupCount: test.groups, LargeValueMode: test.large}.withDefaults()
 		count, bytes := o.inboxLimits()

@@ -69,7 +69,7 @@ var admissions = map[paxos.Kind][roles]admission{
 // instanceMax is above every instance that a cluster reaches: a million
 // instances a second take two thousand years. A message that states more is
 // damaged or made up.
-const instanceMax = 1 << 56
+const instanceMax = 1<<56 - 1
 
 // absurd reports whether a message states a number that cannot be.
 func absurd(m *paxos.Message) bool {

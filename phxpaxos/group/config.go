@@ -32,7 +32,7 @@ type Config struct {
 	// has nothing to forget; off, it has never run before.
 	CheckHistory bool
 
-	FullHistory bool // hash every byte of the history and compare it with peers, see SetFullHistory
+	FullHistory bool // hash every byte of the history and compare it with peers, whatever the feature level
 
 	UseMaster   bool          // take part in the election of a master
 	MasterLease time.Duration // what a bid asks for; at least a second, 0: ten

@@ -40,6 +40,7 @@ func (f *features) init(g *Group) {
 	}
 	f.tracker = feature.NewTracker(stored)
 	f.state = f.tracker.State()
+	g.use()
 }
 
 // errNoCRC: see Config.PacketCRC.
@@ -55,6 +56,11 @@ func (f *features) usable(g *Group) error {
 
 // follows reports whether this group executes the changes of the level.
 func (f *features) follows(g *Group) bool { return g.cfg.Siblings != nil && g.core != nil }
+
+// use switches what the level in force governs.
+func (g *Group) use() {
+	g.setFullHistory(g.alwaysHistory || g.level() >= feature.Identity)
+}
 
 // Features returns the state in force, as far as this group knows it.
 func (g *Group) Features() feature.State { return g.features.state }
@@ -77,6 +83,7 @@ func (f *features) take(g *Group, s feature.State) {
 	}
 	f.state = s
 	g.senders.changed(g.now)
+	g.use()
 	g.observe(event.Event{Kind: event.FeatureLevel, Instance: s.Version, Number: uint64(s.Level)})
 }
 

@@ -34,15 +34,17 @@ type Group struct {
 	senders  senders
 	asked    asked
 	features features
-	clean    cleaner
-	replayer replayer
-	give     giver
-	fetch    fetcher
-	newcomer newcomer
-	course   course
-	digests  digests
-	history  comparer
-	covers   []nodeid.ID // nodes that send digests
+
+	alwaysHistory bool // Config.FullHistory, as it was given
+	clean         cleaner
+	replayer      replayer
+	give          giver
+	fetch         fetcher
+	newcomer      newcomer
+	course        course
+	digests       digests
+	history       comparer
+	covers        []nodeid.ID // nodes that send digests
 
 	minChosen uint64
 	saved     uint64 // saves up to it are on disk

@@ -60,14 +60,14 @@ type statement struct {
 	states [wire.StatesMax]wire.StateDigest
 }
 
-// SetFullHistory switches the full history on or off: a 64-bit hash over every
+// setFullHistory switches the full history on or off: a 64-bit hash over every
 // byte of every value, which nodes state and compare when they vote, learn,
 // announce, catch up and send heartbeats. It may be called at any time; chains
 // then begin at the next multiple of paxos.HistoryBlock. It takes effect only
 // with Config.PacketCRC, since a packet without our CRC is the original's byte
 // for byte. While it is off, packets and records are those of a node that does
 // not know it.
-func (g *Group) SetFullHistory(on bool) {
+func (g *Group) setFullHistory(on bool) {
 	on = on && g.cfg.PacketCRC
 	g.cfg.FullHistory = on
 	g.core.SetHistory(on)

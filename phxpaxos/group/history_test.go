@@ -339,7 +339,7 @@ func TestHistoryIsSwitchedOn(t *testing.T) {
 		c.await(c.propose(0, "v"), "value")
 	}
 	for _, n := range c.nodes {
-		n.g.SetFullHistory(true)
+		n.g.setFullHistory(true)
 	}
 	for i := range 4 {
 		c.await(c.propose(i%3, "v"), "value")
@@ -355,7 +355,7 @@ func TestHistoryIsSwitchedOn(t *testing.T) {
 		}
 	}
 	for _, n := range c.nodes {
-		n.g.SetFullHistory(false)
+		n.g.setFullHistory(false)
 	}
 	c.await(c.propose(1, "v"), "value")
 	var r paxos.Record

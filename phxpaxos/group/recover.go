@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/ledger"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/sm"
@@ -44,8 +45,8 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 	if cfg.Timing == (paxos.Timing{}) {
 		cfg.Timing = paxos.TimingFor(cfg.LargeMode, cfg.Following != 0)
 	}
-	cfg.FullHistory = cfg.FullHistory && cfg.PacketCRC
-	g := &Group{cfg: cfg, env: env, now: now}
+	g := &Group{cfg: cfg, env: env, now: now, alwaysHistory: cfg.FullHistory}
+	g.cfg.FullHistory = cfg.PacketCRC && (cfg.FullHistory || cfg.Features.Level >= feature.Identity)
 	for _, m := range cfg.StateMachines {
 		g.exec.register(m, 0)
 	}
@@ -74,7 +75,7 @@ func Open(cfg Config, env Env, now time.Duration) (*Group, error) {
 		SyncLearned: changesVariables, ExecuteFirst: cfg.Fence,
 	}, outlet{g}, state, now)
 	g.core.SetSync(cfg.NoSync, cfg.SyncInterval)
-	g.core.SetHistory(cfg.FullHistory)
+	g.core.SetHistory(g.cfg.FullHistory)
 	g.SetHold(cfg.Hold)
 	g.clean.paused = cfg.NoCleaning
 	g.replayer.init(g)

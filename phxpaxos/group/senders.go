@@ -105,7 +105,9 @@ func (g *Group) belongs(p *wire.Packet, from nodeid.ID) bool {
 		s := &g.senders
 		if !p.Identity.IsZero() && p.Identity == own {
 			s.stated = note(s.stated, from, g.now)
-			s.forgive(from)
+			if s.forgive(from) {
+				g.use()
+			}
 		}
 		s.foreign = forget(s.foreign, from)
 	}
@@ -190,17 +192,20 @@ func (g *Group) proves(m *paxos.Message) bool {
 // this node uses no features that it does not know.
 func (g *Group) prove(from nodeid.ID) {
 	g.senders.proven = append(g.senders.proven, from)
+	g.use()
 	g.observe(event.Event{Kind: event.MemberWithoutFeatures, Peer: from, Instance: g.core.Instance()})
 }
 
-// forgive: a member states the identity again.
-func (s *senders) forgive(id nodeid.ID) {
+// forgive takes note that a member states the identity again, and reports
+// whether it did not before.
+func (s *senders) forgive(id nodeid.ID) bool {
 	for i, p := range s.proven {
 		if p == id {
 			s.proven = append(s.proven[:i:i], s.proven[i+1:]...)
-			return
+			return true
 		}
 	}
+	return false
 }
 
 func forget(list []seen, id nodeid.ID) []seen {

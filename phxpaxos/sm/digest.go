@@ -15,7 +15,7 @@ const DigestEvery = 4096
 // brought up to date with each change: to walk over a large state is too
 // expensive, since the group executes nothing meanwhile. The group calls it
 // after everything of an instance at which a digest is due was executed, with
-// Options.FullHistory only, by the goroutine that executes; never when a part
+// feature level 1, or Options.FullHistory, only, by the goroutine that executes; never when a part
 // of what the state holds came with a checkpoint that reaches beyond the
 // instance. While it replays its log at the start it calls it too. An error
 // means that the digest is not known here; then that instance is not compared.

@@ -63,13 +63,13 @@ func TestMessagesEncodeAsProtobufDoes(t *testing.T) {
 
 // The largest packets that a message can have around its values.
 func TestOverhead(t *testing.T) {
-	const most64 = ^uint64(0)
-	b := paxos.Ballot{Number: most64, Node: nodeid.ID(most64)}
+	const most64, instance = ^uint64(0), 1<<56 - 1 // higher ones are refused
+	b := paxos.Ballot{Number: 1 << 62, Node: nodeid.ID(most64)}
 	value := make([]byte, 1<<21) // its length takes four bytes, as does the largest legal one
 	most := 0
 	for _, kind := range kinds {
 		m := paxos.Message{
-			Kind: kind, From: nodeid.ID(most64), Instance: most64, Ballot: b, PreAccepted: b, Value: value, Now: most64, MinChosen: most64,
+			Kind: kind, From: nodeid.ID(most64), Instance: instance, Ballot: b, PreAccepted: b, Value: value, Now: instance, MinChosen: instance,
 			Early: most64, Chain: most64, Sum: most64, History: value,
 			LastChecksum: 1<<32 - 1, NeedAck: true, Followed: nodeid.ID(most64), HasVariables: true, SystemVariables: value, MasterVariables: value,
 		}

@@ -24,8 +24,9 @@ const (
 // OverheadMax is an upper bound of how many bytes longer a packet of
 // AppendMessage is than the byte strings in its message. A packet must not
 // exceed the original's size limit, or its nodes drop it in silence; so a
-// value must be that much smaller than the limit.
-const OverheadMax = 160
+// value must be that much smaller than the limit. It holds for instances below
+// 2^56 and ballots up to 2^62; nodes refuse messages with higher ones.
+const OverheadMax = 128
 
 const (
 	prefixSize  = 6 // group index and header length
