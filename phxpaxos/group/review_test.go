@@ -337,3 +337,21 @@ func TestReviewPowerLossLeavesMachinesAhead(t *testing.T) {
 		t.Errorf("after a crash the machines get %v, want 3 and 1, which are in no checkpoint (the last instance is decided anew)", given)
 	}
 }
+
+// Two of three nodes lost their disks. The third one is there, and says in
+// every packet that instance 0 is long decided; so the two decide nothing.
+func TestReviewTwoWipedNodesDecideNothingAnew(t *testing.T) {
+	c := newCluster(t, 3, func(cfg *Config) { cfg.Features, cfg.CheckHistory = agreed, true })
+	c.await(c.propose(0, "acknowledged"), "a")
+	c.await(c.propose(0, "acknowledged too"), "b")
+	for _, i := range []int{1, 2} {
+		c.nodes[i].edit = func(cfg *Config) { cfg.CheckHistory = true }
+		c.wiped(i)
+	}
+	c.pass(time.Minute)
+	v := c.propose(1, "another value")
+	c.pass(time.Minute)
+	if v.executed {
+		t.Errorf("instance %d is decided anew: %q on one node, %q on another; %v", v.Instance, c.nodes[0].rec.entries, c.nodes[1].rec.entries, c.features())
+	}
+}
