@@ -355,3 +355,57 @@ func TestReviewTwoWipedNodesDecideNothingAnew(t *testing.T) {
 		t.Errorf("instance %d is decided anew: %q on one node, %q on another; %v", v.Instance, c.nodes[0].rec.entries, c.nodes[1].rec.entries, c.features())
 	}
 }
+
+// The operator lowers the level, as the documentation asks for before a
+// downgrade, while one member is down. It comes back with the same version.
+func TestReviewNodeThatWasDownWhenTheLevelWasLowered(t *testing.T) {
+	for _, count := range []int{1, 5, 300} {
+		c := upgraded(t, 3, nil)
+		c.await(c.propose(0, "a"), "a")
+		c.pass(30 * time.Second)
+		if c.level() != feature.Newest {
+			t.Fatal("level")
+		}
+		away := c.nodes[2]
+		c.apart(away.id)
+		tk := &Ticket{}
+		c.nodes[0].g.RestrictFeatures(tk, feature.Base)
+		c.await(tk, "limit")
+		if tk.Err != nil {
+			t.Fatal(tk.Err)
+		}
+		for i := range count {
+			c.await(c.propose(0, fmt.Sprint(i)), "value")
+		}
+		c.pass(time.Minute)
+		away.restart(false)
+		c.drop = nil
+		c.pass(5 * time.Minute)
+		if away.g.Instance() != c.nodes[0].g.Instance() {
+			t.Errorf("%d values later: at %d of %d, %d packets are not proven", count, away.g.Instance(), c.nodes[0].g.Instance(), away.count[event.MessageNotProven])
+		}
+		// One of the others goes: its vote is needed.
+		c.apart(c.nodes[1].id)
+		v := c.propose(0, "b")
+		c.pass(time.Minute)
+		if !v.executed {
+			t.Errorf("%d values later: nothing is decided by two of three", count)
+		}
+	}
+}
+
+// The same as TestReviewTwoWipedNodesDecideNothingAnew with a kept membership.
+func TestReviewTwoWipedNodesWithMembers(t *testing.T) {
+	c := newCluster(t, 3, func(cfg *Config) { cfg.Features, cfg.CheckHistory, cfg.UseMembers = agreed, true, true })
+	c.await(c.propose(0, "acknowledged"), "a")
+	for _, i := range []int{1, 2} {
+		c.nodes[i].edit = func(cfg *Config) { cfg.CheckHistory, cfg.UseMembers = true, true }
+		c.wiped(i)
+	}
+	c.pass(time.Minute)
+	v := c.propose(1, "another value")
+	c.pass(time.Minute)
+	if v.executed {
+		t.Errorf("instance %d is decided anew: %q on one node, %q on another; %v", v.Instance, c.nodes[0].rec.entries, c.nodes[1].rec.entries, c.features())
+	}
+}
