@@ -69,6 +69,9 @@ func (n *testNode) Max() (uint64, bool, error) {
 }
 func (n *testNode) Variable(v Variable) ([]byte, bool, error) {
 	d, ok := n.vars[v]
+	if v == Newcomer {
+		ok = len(d) > 0 // nothing means that it is not there
+	}
 	return d, ok, nil
 }
 func (n *testNode) SetVariable(v Variable, d []byte) error { n.vars[v] = d; return nil }

@@ -409,3 +409,50 @@ func TestReviewTwoWipedNodesWithMembers(t *testing.T) {
 		t.Errorf("instance %d is decided anew: %q on one node, %q on another; %v", v.Instance, c.nodes[0].rec.entries, c.nodes[1].rec.entries, c.features())
 	}
 }
+
+// A member is down while the other two are converted, or lose what they have
+// stored of the features in another way: they wait for its word, and it does
+// not take theirs.
+func TestReviewTwoNodesThatForgotTheLevel(t *testing.T) {
+	c := upgraded(t, 3, nil)
+	c.await(c.propose(0, "a"), "a")
+	c.pass(30 * time.Second)
+	if c.level() != feature.Newest {
+		t.Fatal("level")
+	}
+	away := c.nodes[2]
+	c.apart(away.id)
+	for _, n := range c.nodes[:2] {
+		delete(n.vars, Features)
+		n.restart(false)
+		c.pass(time.Minute)
+	}
+	c.pass(20 * time.Second)
+	for i := range 5 {
+		v := c.propose(0, fmt.Sprint(i))
+		c.pass(30 * time.Second)
+		if !v.executed {
+			t.Fatalf("value %d is not decided: %+v; %+v latest %v instance %d err %v waiting %d", i, c.features(), v, c.nodes[0].g.core.IsLatest(), c.nodes[0].g.Instance(), c.nodes[0].g.Err(), len(c.nodes[0].g.queue.waiting))
+		}
+	}
+	c.pass(time.Minute)
+	away.restart(false)
+	c.drop = nil
+	c.pass(5 * time.Minute)
+	if away.g.Instance() != c.nodes[0].g.Instance() || c.level() != feature.Newest {
+		t.Errorf("at %d of %d, %+v", away.g.Instance(), c.nodes[0].g.Instance(), c.features())
+	}
+}
+
+// A node of a cluster of two starts for the first time while another cluster
+// still has the other member's address. Then the right one comes.
+func TestReviewNewNodeOfTwoIsGivenAnIdentity(t *testing.T) {
+	c := newCluster(t, 2, func(cfg *Config) { cfg.CheckHistory, cfg.Siblings = true, &otherGroups{} })
+	n := c.nodes[0]
+	n.receive(paxos.Message{Kind: paxos.AskForLearn, From: c.nodes[1].id, Instance: 0}, nodeid.Cluster{9})
+	v := c.propose(0, "a")
+	c.pass(time.Minute)
+	if !v.executed || n.g.Features().Cluster == (nodeid.Cluster{9}) {
+		t.Errorf("executed %v, %+v", v.executed, c.features())
+	}
+}
