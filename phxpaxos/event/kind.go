@@ -175,7 +175,6 @@ const (
 	HistoryCompared   // that comparison ended and this node goes on; Number members are outside the majority
 
 	MessageNotAsked       // a value or an offer, message kind Number, that this node did not ask for
-	MessageNotProven      // a member does not state the cluster's identity, and message kind Number does not show that it shares this node's history
 	MessageAbsurd         // a message of kind Number states an instance or a lease that cannot be
 	MemberWithoutFeatures // a member shares the history but not the features; this node uses none of them meanwhile
 	FeatureLevel          // the level of the features in force is Number, set at Instance
@@ -336,7 +335,6 @@ var kindNames = [Kinds]struct{ name, original string }{
 	Voting:                 {"Voting", ""},
 	CheckpointReplay:       {"CheckpointReplay", ""},
 	MessageNotAsked:        {"MessageNotAsked", ""},
-	MessageNotProven:       {"MessageNotProven", ""},
 	MessageAbsurd:          {"MessageAbsurd", ""},
 	MemberWithoutFeatures:  {"MemberWithoutFeatures", ""},
 	FeatureLevel:           {"FeatureLevel", ""},

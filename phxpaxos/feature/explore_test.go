@@ -130,9 +130,6 @@ func (w world) next(r *rules) (all []world) {
 				add(func(w *world) { w.log[w.end] = c; w.end++ })
 			}
 		}
-		if c, ok := w.stated(i); ok {
-			add(func(w *world) { w.nodes[i].t.Join(c) })
-		}
 		if !w.wiped() && !w.flipped() {
 			add(func(w *world) {
 				w.nodes[i].wipe()
@@ -144,21 +141,6 @@ func (w world) next(r *rules) (all []world) {
 		add(func(w *world) { r.learn(&w.nodes[i].t, w.nodes[i].claims(), w.others(i)) })
 	}
 	return all
-}
-
-// stated returns the cluster that all other nodes state in their packets.
-func (w *world) stated(i int) (c nodeid.Cluster, ok bool) {
-	for j := range w.size {
-		if j == i {
-			continue
-		}
-		s := w.nodes[j].t.State().Cluster
-		if w.nodes[j].old || s.IsZero() || ok && s != c {
-			return nodeid.Cluster{}, false
-		}
-		c, ok = s, true
-	}
-	return c, ok
 }
 
 // blank: such a node learns nothing from nodes that state a cluster before it

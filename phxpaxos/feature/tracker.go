@@ -41,10 +41,7 @@ func (t *Tracker) Jump(instance uint64, came *State) {
 	switch {
 	case came != nil && (came.Cluster == t.state.Cluster || t.state.Cluster.IsZero()):
 		if !t.state.known() || came.newer(t.state) {
-			joined := t.state.Cluster
-			if t.state = *came; t.state.Cluster.IsZero() {
-				t.state.Cluster = joined
-			}
+			t.state = *came
 		}
 	case !t.state.known():
 		t.state.Version = UnknownVersion
@@ -78,12 +75,4 @@ func (t *Tracker) Learn(c *Claims, others []nodeid.ID, enough int, now time.Dura
 		return true
 	}
 	return false
-}
-
-// Join takes the identity of the cluster that this node belongs to, if it
-// knows none: nodes of its list state it.
-func (t *Tracker) Join(c nodeid.Cluster) {
-	if t.state.Cluster.IsZero() {
-		t.state.Cluster = c
-	}
 }

@@ -13,7 +13,6 @@ type role uint8
 
 const (
 	member     role = iota // votes at the current instance, or does as far as a teacher said
-	plain                  // a member that does not state the cluster's identity, see Group.plain
 	followed               // the node that this follower follows, if it is no member
 	configured             // in this node's list and no member
 	unknown                // any other node
@@ -27,7 +26,6 @@ const (
 	refuse   admission = iota // nothing
 	accept                    // it is handled
 	ifAsked                   // it is handled if its sender was asked lately
-	ifProven                  // it is handled if it shows the same history, else nothing
 	teach                     // its sender is helped; where it says that it is does not count
 	remember                  // its sender may know more, and is asked; nothing else
 )
@@ -41,29 +39,29 @@ const (
 // offer, and those with an old list ask and offer from addresses that are no
 // members here.
 var admissions = map[paxos.Kind][roles]admission{
-	//                    member   plain     followed configured unknown
-	paxos.Prepare:             {accept, accept, remember, remember, remember},
-	paxos.Accept:              {accept, ifProven, remember, remember, remember},
-	paxos.AcceptEarly:         {accept, refuse, remember, remember, remember},
-	paxos.PrepareReply:        {accept, refuse, refuse, refuse, refuse},
-	paxos.AcceptReply:         {accept, refuse, refuse, refuse, refuse},
-	paxos.Success:             {accept, ifProven, remember, remember, remember},
-	paxos.LearnValue:          {ifAsked, ifProven, accept, ifAsked, ifAsked},
-	paxos.Offer:               {ifAsked, refuse, accept, ifAsked, ifAsked},
-	paxos.AskForLearn:         {accept, teach, teach, teach, teach},
-	paxos.Confirm:             {accept, accept, accept, accept, accept},
-	paxos.LearnAck:            {accept, accept, accept, accept, accept},
-	paxos.AskCheckpoint:       {accept, accept, accept, accept, accept},
-	paxos.ReadAsk:             {accept, accept, accept, accept, accept},
-	paxos.ReadReply:           {accept, refuse, refuse, refuse, refuse},
-	paxos.HistoryAsk:          {accept, accept, accept, accept, accept},
-	paxos.HistoryReply:        {accept, refuse, accept, accept, refuse},
-	paxos.Drive:               {accept, refuse, refuse, refuse, refuse},
-	paxos.Digest:              {accept, refuse, refuse, refuse, refuse},
-	paxos.HistoryCompare:      {accept, refuse, accept, accept, accept}, // it is answered; only a member's counts
-	paxos.HistoryCompareReply: {accept, refuse, refuse, refuse, refuse},
-	paxos.EarlyValue:          {accept, refuse, refuse, refuse, refuse},
-	paxos.EarlyMissed:         {accept, refuse, refuse, refuse, refuse},
+	// member, followed, configured, unknown
+	paxos.Prepare:             {accept, remember, remember, remember},
+	paxos.Accept:              {accept, remember, remember, remember},
+	paxos.AcceptEarly:         {accept, remember, remember, remember},
+	paxos.PrepareReply:        {accept, refuse, refuse, refuse},
+	paxos.AcceptReply:         {accept, refuse, refuse, refuse},
+	paxos.Success:             {accept, remember, remember, remember},
+	paxos.LearnValue:          {ifAsked, accept, ifAsked, ifAsked},
+	paxos.Offer:               {ifAsked, accept, ifAsked, ifAsked},
+	paxos.AskForLearn:         {accept, teach, teach, teach},
+	paxos.Confirm:             {accept, accept, accept, accept},
+	paxos.LearnAck:            {accept, accept, accept, accept},
+	paxos.AskCheckpoint:       {accept, accept, accept, accept},
+	paxos.ReadAsk:             {accept, accept, accept, accept},
+	paxos.ReadReply:           {accept, refuse, refuse, refuse},
+	paxos.HistoryAsk:          {accept, accept, accept, accept},
+	paxos.HistoryReply:        {accept, accept, accept, refuse},
+	paxos.Drive:               {accept, refuse, refuse, refuse},
+	paxos.Digest:              {accept, refuse, refuse, refuse},
+	paxos.HistoryCompare:      {accept, accept, accept, accept}, // it is answered; only a member's counts
+	paxos.HistoryCompareReply: {accept, refuse, refuse, refuse},
+	paxos.EarlyValue:          {accept, refuse, refuse, refuse},
+	paxos.EarlyMissed:         {accept, refuse, refuse, refuse},
 }
 
 // instanceMax is above every instance that a cluster reaches: a million
@@ -76,12 +74,9 @@ func absurd(m *paxos.Message) bool {
 	return m.Instance > instanceMax || m.Now > instanceMax || m.MinChosen > m.Now && m.Kind == paxos.Offer
 }
 
-// roleOf says what the sender of a message is. isPlain says that the packet
-// lacks the identity without a reason.
-func (g *Group) roleOf(id nodeid.ID, isPlain bool) role {
+// roleOf says what the sender of a message is.
+func (g *Group) roleOf(id nodeid.ID) role {
 	switch {
-	case g.isPeer(id) && isPlain:
-		return plain
 	case g.isPeer(id):
 		return member
 	case id == g.cfg.Following:
@@ -111,14 +106,6 @@ func (g *Group) admit(m *paxos.Message, from role) admission {
 			return refuse
 		}
 		return remember // the value may be right: it is asked for
-	case a == ifProven && !g.proves(m):
-		g.observe(event.Event{Kind: event.MessageNotProven, Peer: m.From, Instance: m.Instance, Number: uint64(m.Kind)})
-		return refuse
-	case a == ifProven:
-		g.prove(m.From)
-		return accept
-	case a == refuse && from == plain:
-		g.observe(event.Event{Kind: event.MessageNotProven, Peer: m.From, Instance: m.Instance, Number: uint64(m.Kind)})
 	case a == refuse || a == remember:
 		g.observe(event.Event{Kind: event.MessageNotMember, Peer: m.From, Instance: m.Instance, Number: uint64(m.Kind)})
 	case a == accept || a == ifAsked:

@@ -70,9 +70,6 @@ func (g *Group) SetFeatures(s feature.State) {
 	if g.err != nil || g.cfg.Siblings != nil {
 		return
 	}
-	if s.Cluster.IsZero() {
-		s.Cluster = g.features.state.Cluster
-	}
 	g.features.take(g, s)
 }
 
@@ -121,21 +118,6 @@ func (f *features) learned(g *Group) error {
 	f.take(g, s)
 	g.cfg.Siblings.Features(s)
 	return nil
-}
-
-// adopt takes the identity that a majority of this node's list states.
-func (f *features) adopt(g *Group, c nodeid.Cluster) {
-	g.observe(event.Event{Kind: event.ClusterAdopted, Instance: g.core.Instance()})
-	if !f.follows(g) {
-		s := f.state
-		s.Cluster = c
-		f.take(g, s)
-		return
-	}
-	f.tracker.Join(c)
-	if err := f.learned(g); err != nil {
-		g.stop(err)
-	}
 }
 
 // jumped: this node goes on at the current instance with a checkpoint, whose
@@ -288,8 +270,7 @@ func (g *Group) otherMembers() []nodeid.ID {
 	return others
 }
 
-// majorityOf is how many of the other members have to say the same to be a
-// majority of all, as far as there are others.
+// majorityOf is how many of the other members are most of them.
 func (g *Group) majorityOf(others []nodeid.ID) int {
-	return min(g.core.Members().Quorum(), len(others))
+	return len(others)/2 + 1
 }

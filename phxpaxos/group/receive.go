@@ -43,7 +43,7 @@ func (g *Group) receiveMessage(p *wire.Packet) {
 	}
 	m.Checked = p.HasCRC
 	if g.belongs(p, m.From) {
-		g.step(&m, g.roleOf(m.From, g.plain(p, m.From)))
+		g.step(&m, g.roleOf(m.From))
 	}
 }
 

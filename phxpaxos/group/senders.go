@@ -6,14 +6,13 @@ import (
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/wire"
 )
 
 const (
 	// statedLife is for how long a member that stated the cluster's identity
-	// may send packets without it: packets that were under way when the level
-	// changed, and the other order of two packets.
+	// may send packets without it before it counts as one that does not know it:
+	// packets that were under way when the level changed, or overtook others.
 	statedLife = 10 * time.Second
 	// foreignLife is how long a member's word for another cluster counts.
 	foreignLife = 5 * time.Second
@@ -25,8 +24,9 @@ const (
 // repeat the identity (docs/senders.md).
 type senders struct {
 	identities feature.Identities // while this node knows no identity
-	stated     []seen             // members that stated it, and when they did last
-	proven     []nodeid.ID        // members without it that share this node's history
+	joined     nodeid.Cluster     // what a majority of this node's list states, in this life
+	stated     []seen             // members that stated the identity, and when they did last
+	without    []nodeid.ID        // members that do not state it, though all have agreed to
 	foreign    []seen             // members that spoke for another cluster
 	since      time.Duration      // when the level changed in this life, 0 if it did not
 }
@@ -58,24 +58,22 @@ func lately(list []seen, id nodeid.ID, now, life time.Duration) bool {
 
 // changed takes note of a new level.
 func (s *senders) changed(now time.Duration) {
-	s.since, s.proven = now+1, nil
+	s.since, s.without = now+1, nil
 }
 
-// identity is what this group's packets state. A group that joined a cluster
-// and does not know the level yet does as the nodes do that it joined.
-func (g *Group) identity() nodeid.Cluster {
-	s := g.features.state
-	if s.Version < feature.UnknownVersion && s.Level < feature.Identity {
-		return nodeid.Cluster{}
+// identity is what this group's packets state.
+func (g *Group) identity() (none nodeid.Cluster) {
+	if g.features.state.Level < feature.Identity {
+		return none
 	}
-	return s.Cluster
+	return g.features.state.Cluster
 }
 
 // level is the highest level whose features this node uses now: none while a
-// member is proven to lack them. The identity goes on being stated, since
+// member shows that it lacks them. The identity goes on being stated, since
 // nodes that do not know it skip it.
 func (g *Group) level() feature.Level {
-	if len(g.senders.proven) > 0 {
+	if len(g.senders.without) > 0 {
 		return feature.Base
 	}
 	return g.features.state.Level
@@ -92,36 +90,69 @@ func (g *Group) belongs(p *wire.Packet, from nodeid.ID) bool {
 		return false
 	}
 	own := g.features.state.Cluster
-	if own.IsZero() && !p.Identity.IsZero() {
-		own = g.joins(from, p.Identity)
+	if own.IsZero() {
+		own = g.senders.joined
 	}
-	switch gid := g.Cluster(); {
-	case !p.Identity.IsZero() && p.Identity != own && (!own.IsZero() || g.blank()):
-		return g.refusesForeign(p, from, own)
-	case gid != 0 && p.Cluster != 0 && gid != p.Cluster:
-		return g.refusesForeign(p, from, own)
+	if own.IsZero() && !p.Identity.IsZero() && g.blank() {
+		if own = g.joins(from, p.Identity); own.IsZero() {
+			g.existing(from)
+			g.observe(event.Event{Kind: event.PacketForeignCluster, Peer: from, Number: p.Cluster})
+			return false
+		}
+	}
+	gid := g.Cluster()
+	if !p.Identity.IsZero() && !own.IsZero() && p.Identity != own || gid != 0 && p.Cluster != 0 && gid != p.Cluster {
+		g.observe(event.Event{Kind: event.PacketForeignCluster, Peer: from, Number: p.Cluster})
+		if g.isPeer(from) {
+			g.senders.foreign = note(g.senders.foreign, from, g.now)
+		}
+		return false
 	}
 	if g.isPeer(from) {
-		s := &g.senders
-		if !p.Identity.IsZero() && p.Identity == own {
-			s.stated = note(s.stated, from, g.now)
-			if s.forgive(from) {
-				g.use()
-			}
-		}
-		s.foreign = forget(s.foreign, from)
+		g.senders.foreign = forget(g.senders.foreign, from)
+		g.speaks(from, !p.Identity.IsZero())
 	}
 	return true
 }
 
-// refusesForeign counts a packet of another cluster. One that cannot be told
-// from it, since this node does not know its own cluster yet, is no evidence.
-func (g *Group) refusesForeign(p *wire.Packet, from nodeid.ID, own nodeid.Cluster) bool {
-	g.observe(event.Event{Kind: event.PacketForeignCluster, Peer: from, Number: p.Cluster})
-	if g.isPeer(from) && (!own.IsZero() || p.Identity.IsZero()) {
-		g.senders.foreign = note(g.senders.foreign, from, g.now)
+// existing takes note that a member states an identity, which a cluster has
+// only once it has decided something: it is not a new one. A node without a log
+// must know that before it votes, whether it can join or not.
+func (g *Group) existing(from nodeid.ID) {
+	if n := &g.newcomer; n.active && !n.history && g.isPeer(from) {
+		n.history = true
+		n.judge(g)
 	}
-	return false
+}
+
+// speaks takes note of whether a member states the identity. One that does not,
+// though all members have agreed to, is an original node or runs an older
+// version; no feature that it does not know is used meanwhile.
+func (g *Group) speaks(from nodeid.ID, states bool) {
+	s := &g.senders
+	switch {
+	case g.features.state.Level < feature.Identity:
+	case states:
+		s.stated = note(s.stated, from, g.now)
+		if i := index(s.without, from); i >= 0 {
+			s.without = append(s.without[:i:i], s.without[i+1:]...)
+			g.use()
+		}
+	case lately(s.stated, from, g.now, statedLife), s.since != 0 && g.now-s.since < statedLife, index(s.without, from) >= 0:
+	default:
+		s.without = append(s.without, from)
+		g.observe(event.Event{Kind: event.MemberWithoutFeatures, Peer: from, Instance: g.core.Instance()})
+		g.use()
+	}
+}
+
+func index(list []nodeid.ID, id nodeid.ID) int {
+	for i, have := range list {
+		if have == id {
+			return i
+		}
+	}
+	return -1
 }
 
 // blank reports whether this node knows nothing of any history.
@@ -131,14 +162,15 @@ func (g *Group) blank() bool {
 }
 
 // joins takes note of the identity that a node of this one's list states, and
-// adopts it when a majority of the list states the same. A follower believes
-// the node that it follows.
+// joins the cluster that a majority of the list states. A follower believes the
+// node that it follows. What was joined is not stored: it becomes this node's
+// identity when the node learns the change that set it.
 func (g *Group) joins(from nodeid.ID, stated nodeid.Cluster) (own nodeid.Cluster) {
+	s := &g.senders
 	followed := g.cfg.Following != nodeid.None && from == g.cfg.Following
 	if !followed && !g.core.Members().Contains(from) {
 		return own
 	}
-	s := &g.senders
 	s.identities.Note(from, stated)
 	c, ok := s.identities.Majority(g.majorityOf(g.otherMembers()))
 	if followed {
@@ -147,8 +179,8 @@ func (g *Group) joins(from nodeid.ID, stated nodeid.Cluster) (own nodeid.Cluster
 	if !ok {
 		return own
 	}
-	g.features.adopt(g, c)
-	s.identities = feature.Identities{}
+	s.joined, s.identities = c, feature.Identities{}
+	g.observe(event.Event{Kind: event.ClusterAdopted, Instance: g.core.Instance()})
 	return c
 }
 
@@ -166,46 +198,6 @@ func (g *Group) spokenFor() bool {
 		}
 	}
 	return len(members)-lost >= members.Quorum()
-}
-
-// plain reports whether a member's packet lacks the identity though the
-// cluster states it, and nothing explains that. It may be an original node or
-// one of an older version, or a node of another cluster at a member's address.
-func (g *Group) plain(p *wire.Packet, from nodeid.ID) bool {
-	s := &g.senders
-	switch {
-	case !p.Identity.IsZero() || g.features.state.Level < feature.Identity:
-		return false
-	case lately(s.stated, from, g.now, statedLife), s.since != 0 && g.now-s.since < statedLife:
-		return false
-	}
-	return !contains(s.proven, from)
-}
-
-// proves reports whether a message shows that its sender shares this node's
-// history: it states the same checksum of everything before this instance.
-func (g *Group) proves(m *paxos.Message) bool {
-	return m.LastChecksum != 0 && m.Instance == g.core.Instance() && m.LastChecksum == g.core.LastChecksum()
-}
-
-// prove takes a member of an older kind for what it is. While there is one,
-// this node uses no features that it does not know.
-func (g *Group) prove(from nodeid.ID) {
-	g.senders.proven = append(g.senders.proven, from)
-	g.use()
-	g.observe(event.Event{Kind: event.MemberWithoutFeatures, Peer: from, Instance: g.core.Instance()})
-}
-
-// forgive takes note that a member states the identity again, and reports
-// whether it did not before.
-func (s *senders) forgive(id nodeid.ID) bool {
-	for i, p := range s.proven {
-		if p == id {
-			s.proven = append(s.proven[:i:i], s.proven[i+1:]...)
-			return true
-		}
-	}
-	return false
 }
 
 func forget(list []seen, id nodeid.ID) []seen {

@@ -49,8 +49,6 @@ type Addition interface {
 	HistoryCompared(e event.Event)
 	// MessageNotAsked: a value or an offer, message kind Number, that this node did not ask for.
 	MessageNotAsked(e event.Event)
-	// MessageNotProven: a member does not state the cluster's identity, and message kind Number does not show that it shares this node's history.
-	MessageNotProven(e event.Event)
 	// MessageAbsurd: a message of kind Number states an instance or a lease that cannot be.
 	MessageAbsurd(e event.Event)
 	// MemberWithoutFeatures: a member shares the history but not the features; this node uses none of them meanwhile.
@@ -143,9 +141,6 @@ func (NoAddition) HistoryCompared(event.Event) {}
 // MessageNotAsked does nothing.
 func (NoAddition) MessageNotAsked(event.Event) {}
 
-// MessageNotProven does nothing.
-func (NoAddition) MessageNotProven(event.Event) {}
-
 // MessageAbsurd does nothing.
 func (NoAddition) MessageAbsurd(event.Event) {}
 
@@ -202,7 +197,6 @@ var callAddition = map[event.Kind]func(Addition, event.Event){
 	event.HistoryDiffers:        Addition.HistoryDiffers,
 	event.HistoryCompared:       Addition.HistoryCompared,
 	event.MessageNotAsked:       Addition.MessageNotAsked,
-	event.MessageNotProven:      Addition.MessageNotProven,
 	event.MessageAbsurd:         Addition.MessageAbsurd,
 	event.MemberWithoutFeatures: Addition.MemberWithoutFeatures,
 	event.FeatureLevel:          Addition.FeatureLevel,

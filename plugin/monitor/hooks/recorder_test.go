@@ -295,8 +295,6 @@ func (r recorder) HistoryCompared(e event.Event) { r.fired("HistoryCompared", e)
 
 func (r recorder) MessageNotAsked(e event.Event) { r.fired("MessageNotAsked", e) }
 
-func (r recorder) MessageNotProven(e event.Event) { r.fired("MessageNotProven", e) }
-
 func (r recorder) MessageAbsurd(e event.Event) { r.fired("MessageAbsurd", e) }
 
 func (r recorder) MemberWithoutFeatures(e event.Event) { r.fired("MemberWithoutFeatures", e) }

@@ -20,7 +20,7 @@ func (c *cluster) apart(ids ...nodeid.ID) {
 
 // A cluster of four has lost a member; a second one comes back empty. Three of
 // four are there, which is a quorum, and the two that have the history agree.
-func TestReviewBlankNodeOfFourWithOneDown(t *testing.T) {
+func TestBlankNodeOfFourWithOneDown(t *testing.T) {
 	c := newCluster(t, 4, func(cfg *Config) { cfg.Features, cfg.CheckHistory = agreed, true })
 	for range 3 {
 		c.await(c.propose(0, "a"), "a")
@@ -39,7 +39,7 @@ func TestReviewBlankNodeOfFourWithOneDown(t *testing.T) {
 
 // With a kept membership a dead member is replaced by a new node, which is
 // started with the old list and itself.
-func TestReviewDeadMemberIsReplaced(t *testing.T) {
+func TestDeadMemberIsReplaced(t *testing.T) {
 	c := newCluster(t, 3, func(cfg *Config) { cfg.UseMembers, cfg.CheckHistory, cfg.Features = true, true, agreed })
 	c.await(c.propose(0, "a"), "a")
 	dead := c.nodes[2].id
@@ -65,7 +65,7 @@ func TestReviewDeadMemberIsReplaced(t *testing.T) {
 
 // A group of a node whose first group failed before it knew the level: one of
 // the others is down, so its vote is needed.
-func TestReviewGroupWhoseFirstGroupFailed(t *testing.T) {
+func TestGroupWhoseFirstGroupFailed(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	c.await(c.propose(0, "a"), "a")
 	c.pass(10 * time.Second)
@@ -83,7 +83,7 @@ func TestReviewGroupWhoseFirstGroupFailed(t *testing.T) {
 
 // Two of three nodes go back to the version before, though the level was not
 // lowered. The third is the one that clients use.
-func TestReviewVotesOfOlderNodesAfterADowngrade(t *testing.T) {
+func TestVotesOfOlderNodesAfterADowngrade(t *testing.T) {
 	c := upgraded(t, 3, nil)
 	c.await(c.propose(0, "a"), "a")
 	c.pass(30 * time.Second)
@@ -102,7 +102,7 @@ func TestReviewVotesOfOlderNodesAfterADowngrade(t *testing.T) {
 }
 
 // A cluster of one node grows by a node of the version before.
-func TestReviewOneNodeGrowsByAnOlderOne(t *testing.T) {
+func TestOneNodeGrowsByAnOlderOne(t *testing.T) {
 	c := newCluster(t, 1, func(cfg *Config) { cfg.UseMembers, cfg.Features, cfg.Siblings = true, agreed, &otherGroups{} })
 	c.await(c.propose(0, "a"), "a")
 	c.nodes[0].edit = func(cfg *Config) { cfg.UseMembers = true }
@@ -124,7 +124,7 @@ func TestReviewOneNodeGrowsByAnOlderOne(t *testing.T) {
 
 // A node of a cluster of two that has no identity yet gets one packet from a
 // node of another cluster, at the other member's address.
-func TestReviewOnePacketGivesAnIdentity(t *testing.T) {
+func TestOnePacketGivesAnIdentity(t *testing.T) {
 	c := upgraded(t, 2, nil)
 	n := c.nodes[0]
 	// Nothing is agreed yet: heartbeats have not passed.
@@ -145,7 +145,7 @@ func TestReviewOnePacketGivesAnIdentity(t *testing.T) {
 }
 
 // The same for a node of three that was started once with the wrong list.
-func TestReviewWrongListOnceGivesAnIdentity(t *testing.T) {
+func TestWrongListOnceGivesAnIdentity(t *testing.T) {
 	c := upgraded(t, 3, nil)
 	for i := range 3 {
 		c.await(c.propose(0, fmt.Sprint("a", i)), "a")
@@ -198,7 +198,7 @@ func (c *cluster) older(ids ...nodeid.ID) {
 
 // Two of three nodes go back to the version before, though the level was not
 // lowered. Clients use the third.
-func TestReviewRealDowngradeOfTwo(t *testing.T) {
+func TestRealDowngradeOfTwo(t *testing.T) {
 	c := upgraded(t, 3, nil)
 	c.await(c.propose(0, "a"), "a")
 	c.pass(30 * time.Second)
@@ -221,7 +221,7 @@ func TestReviewRealDowngradeOfTwo(t *testing.T) {
 }
 
 // One of three nodes goes back, and another one is down.
-func TestReviewRealDowngradeOfOne(t *testing.T) {
+func TestRealDowngradeOfOne(t *testing.T) {
 	c := upgraded(t, 3, nil)
 	c.await(c.propose(0, "a"), "a")
 	c.pass(30 * time.Second)
@@ -239,7 +239,7 @@ func TestReviewRealDowngradeOfOne(t *testing.T) {
 }
 
 // A node that is behind learns from the only one that is up, which went back.
-func TestReviewLearnsFromAnOlderNode(t *testing.T) {
+func TestLearnsFromAnOlderNode(t *testing.T) {
 	c := upgraded(t, 3, nil)
 	c.await(c.propose(0, "a"), "a")
 	c.pass(30 * time.Second)
@@ -266,7 +266,7 @@ func TestReviewLearnsFromAnOlderNode(t *testing.T) {
 
 // A cluster of one node, which is at level 1 by itself, grows by a node of the
 // version before.
-func TestReviewOneNodeGrowsByARealOlderOne(t *testing.T) {
+func TestOneNodeGrowsByARealOlderOne(t *testing.T) {
 	c := newCluster(t, 1, func(cfg *Config) { cfg.UseMembers, cfg.Siblings = true, &otherGroups{} })
 	c.await(c.propose(0, "a"), "a")
 	c.pass(time.Minute)
@@ -291,30 +291,10 @@ func TestReviewOneNodeGrowsByARealOlderOne(t *testing.T) {
 	}
 }
 
-// A member was replaced over the years; a node that lost its disk is started
-// with the first list. The members know it.
-func TestReviewWipedNodeWithAStaleList(t *testing.T) {
-	c := newCluster(t, 3, func(cfg *Config) { cfg.UseMembers, cfg.CheckHistory, cfg.Features = true, true, agreed })
-	c.await(c.propose(0, "a"), "a")
-	n := c.nodes[2]
-	gone := []nodeid.ID{n.id, 77<<32 | 1, 77<<32 | 2}
-	n.log, n.vars = map[uint64][]byte{}, map[Variable][]byte{}
-	n.edit = func(cfg *Config) { cfg.UseMembers, cfg.CheckHistory = true, true }
-	n.start(gone)
-	c.pass(5 * time.Minute)
-	for i := range 3 {
-		c.await(c.propose(0, fmt.Sprint(i)), "value")
-	}
-	c.pass(5 * time.Minute)
-	if n.g.Instance() != c.nodes[0].g.Instance() {
-		t.Errorf("at %d of %d, %v", n.g.Instance(), c.nodes[0].g.Instance(), n.count)
-	}
-}
-
 // Without syncs a power loss takes the end of the log, while all machines have
 // saved more. What is decided there anew is given to nobody twice, and is
 // lacked by nobody, also after the next crash.
-func TestReviewPowerLossLeavesMachinesAhead(t *testing.T) {
+func TestPowerLossLeavesMachinesAhead(t *testing.T) {
 	f := newTrimming(t, func(cfg *Config) { cfg.NoSync = true })
 	f.propose(f.m[1], 5)
 	f.m[1].at = 4
@@ -340,7 +320,7 @@ func TestReviewPowerLossLeavesMachinesAhead(t *testing.T) {
 
 // Two of three nodes lost their disks. The third one is there, and says in
 // every packet that instance 0 is long decided; so the two decide nothing.
-func TestReviewTwoWipedNodesDecideNothingAnew(t *testing.T) {
+func TestTwoWipedNodesDecideNothingAnew(t *testing.T) {
 	c := newCluster(t, 3, func(cfg *Config) { cfg.Features, cfg.CheckHistory = agreed, true })
 	c.await(c.propose(0, "acknowledged"), "a")
 	c.await(c.propose(0, "acknowledged too"), "b")
@@ -358,7 +338,7 @@ func TestReviewTwoWipedNodesDecideNothingAnew(t *testing.T) {
 
 // The operator lowers the level, as the documentation asks for before a
 // downgrade, while one member is down. It comes back with the same version.
-func TestReviewNodeThatWasDownWhenTheLevelWasLowered(t *testing.T) {
+func TestNodeThatWasDownWhenTheLevelWasLowered(t *testing.T) {
 	for _, count := range []int{1, 5, 300} {
 		c := upgraded(t, 3, nil)
 		c.await(c.propose(0, "a"), "a")
@@ -382,7 +362,7 @@ func TestReviewNodeThatWasDownWhenTheLevelWasLowered(t *testing.T) {
 		c.drop = nil
 		c.pass(5 * time.Minute)
 		if away.g.Instance() != c.nodes[0].g.Instance() {
-			t.Errorf("%d values later: at %d of %d, %d packets are not proven", count, away.g.Instance(), c.nodes[0].g.Instance(), away.count[event.MessageNotProven])
+			t.Errorf("%d values later: at %d of %d", count, away.g.Instance(), c.nodes[0].g.Instance())
 		}
 		// One of the others goes: its vote is needed.
 		c.apart(c.nodes[1].id)
@@ -394,8 +374,8 @@ func TestReviewNodeThatWasDownWhenTheLevelWasLowered(t *testing.T) {
 	}
 }
 
-// The same as TestReviewTwoWipedNodesDecideNothingAnew with a kept membership.
-func TestReviewTwoWipedNodesWithMembers(t *testing.T) {
+// The same as TestTwoWipedNodesDecideNothingAnew with a kept membership.
+func TestTwoWipedNodesWithMembers(t *testing.T) {
 	c := newCluster(t, 3, func(cfg *Config) { cfg.Features, cfg.CheckHistory, cfg.UseMembers = agreed, true, true })
 	c.await(c.propose(0, "acknowledged"), "a")
 	for _, i := range []int{1, 2} {
@@ -413,7 +393,7 @@ func TestReviewTwoWipedNodesWithMembers(t *testing.T) {
 // A member is down while the other two are converted, or lose what they have
 // stored of the features in another way: they wait for its word, and it does
 // not take theirs.
-func TestReviewTwoNodesThatForgotTheLevel(t *testing.T) {
+func TestTwoNodesThatForgotTheLevel(t *testing.T) {
 	c := upgraded(t, 3, nil)
 	c.await(c.propose(0, "a"), "a")
 	c.pass(30 * time.Second)
@@ -446,7 +426,7 @@ func TestReviewTwoNodesThatForgotTheLevel(t *testing.T) {
 
 // A node of a cluster of two starts for the first time while another cluster
 // still has the other member's address. Then the right one comes.
-func TestReviewNewNodeOfTwoIsGivenAnIdentity(t *testing.T) {
+func TestNewNodeOfTwoIsGivenAnIdentity(t *testing.T) {
 	c := newCluster(t, 2, func(cfg *Config) { cfg.CheckHistory, cfg.Siblings = true, &otherGroups{} })
 	n := c.nodes[0]
 	n.receive(paxos.Message{Kind: paxos.AskForLearn, From: c.nodes[1].id, Instance: 0}, nodeid.Cluster{9})
