@@ -91,6 +91,10 @@ kvchaos: ## the key-value store under kill -9, pauses, partitions and lost disks
 comeback: ## nodes that lost their disk come back under load, ROUNDS times, with kill -9 in the middle of the transfer
 	$(GO) run ./tools/comeback -rounds $(ROUNDS)
 
+.PHONY: upgrade
+upgrade: ## clusters of an earlier commit are replaced node by node under load, and back; UPGRADE=-long for all procedures
+	$(GO) run ./tools/upgrade $(UPGRADE)
+
 .PHONY: pluginkill
 pluginkill: ## kill the process of a state machine under load, ROUNDS times, and compare everything
 	$(GO) run ./tools/plugin_chaos -kills $(ROUNDS)
