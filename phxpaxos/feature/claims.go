@@ -1,6 +1,7 @@
 package feature
 
 import (
+	"slices"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
@@ -38,6 +39,12 @@ func (c *Claims) Note(node nodeid.ID, a Announcement, instance uint64, now time.
 		}
 	}
 	c.all = append(c.all, claim{node, now, said{a, instance}})
+}
+
+// Drop removes the announcement of a node that sends packets as a version does
+// that announces nothing.
+func (c *Claims) Drop(node nodeid.ID) {
+	c.all = slices.DeleteFunc(c.all, func(n claim) bool { return n.node == node })
 }
 
 // Announced returns the level that each of others has announced, Base for one

@@ -148,10 +148,11 @@ func (f *features) offer(g *Group) []byte {
 	return f.announcement()
 }
 
-// heard takes the announcement in a member's heartbeat; a heartbeat of an
-// older version has none.
+// heard takes the announcement in a member's heartbeat. A heartbeat of an older
+// version has none: what the member announced before it went back is void.
 func (f *features) heard(g *Group, m *paxos.Message) {
 	if len(m.Features) == 0 {
+		f.claims.Drop(m.From)
 		return
 	}
 	a, err := feature.DecodeAnnouncement(m.Features)

@@ -43,6 +43,9 @@ func (g *Group) receiveMessage(p *wire.Packet) {
 	}
 	m.Checked = p.HasCRC
 	if g.belongs(p, m.From) {
+		if !p.HasCRC || contains(g.senders.without, m.From) {
+			g.features.claims.Drop(m.From) // it announced them in an earlier life
+		}
 		g.step(&m, g.roleOf(m.From))
 	}
 }

@@ -407,6 +407,50 @@ func TestLevelFallsByCommand(t *testing.T) {
 	}
 }
 
+// What a member announced counts no longer when it has gone back to a version
+// that announces nothing, or sends the original's packets: the level stays
+// although the limit is lifted too early.
+func TestAnnouncementOfAFormerLife(t *testing.T) {
+	for name, crc := range map[string]bool{"heartbeat of an older version": true, "packet without our CRC": false} {
+		c := upgraded(t, 3, nil)
+		c.await(c.propose(0, "a"), "a")
+		c.pass(20 * time.Second)
+		limit := func(l feature.Level) {
+			t.Helper()
+			tk := &Ticket{}
+			c.nodes[0].g.RestrictFeatures(tk, l)
+			c.await(tk, "limit")
+			if tk.Err != nil {
+				t.Fatal(tk.Err)
+			}
+		}
+		limit(feature.Base)
+		c.pass(20 * time.Second)
+		old := c.nodes[2]
+		old.restart(true)
+		m := paxos.Message{Kind: paxos.Digest, From: old.id, Value: wire.AppendDigest(nil, &wire.Digest{Groups: 1, Instances: []uint64{1}})}
+		if !crc {
+			m = paxos.Message{Kind: paxos.AskForLearn, From: old.id, Instance: old.g.Instance()}
+		}
+		for _, n := range c.nodes[:2] {
+			n.g.Receive(wire.AppendMessage(nil, wire.Header{Cluster: n.g.Cluster(), CRC: crc}, &m))
+			n.g.Flush()
+		}
+		limit(feature.NoLimit)
+		c.pass(time.Minute)
+		for i, s := range c.features()[:2] {
+			if s.Level != feature.Base || s.Limit != feature.NoLimit {
+				t.Errorf("%s: node %d is at %+v", name, i, s)
+			}
+		}
+		old.restart(false)
+		c.pass(time.Minute)
+		if c.level() != feature.Newest {
+			t.Errorf("%s: after the member came back: %+v", name, c.features())
+		}
+	}
+}
+
 // Nodes go back to an older version and come again, one after the other, at
 // every level; nobody stops, and all agree in the end.
 func TestDowngradeAndUpgradeAgain(t *testing.T) {
