@@ -2,6 +2,7 @@ package phxpaxos
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/hostlimit"
 )
 
 // stripes is over how many sets of counters the groups are spread, so that
@@ -83,12 +85,22 @@ func (n *Node) Count(kind event.Kind) uint64 { return n.observer.count(kind) }
 // what goes on, too few to fill a disk.
 const linesMax = 10
 
-// lines writes events to a logger, at most linesMax a second of each kind.
+// lines writes events to a logger, as often as the rate of their kind allows.
 type lines struct {
 	logger  *slog.Logger
 	start   time.Time
-	limiter [event.Kinds]limiter
+	limiter [event.Kinds]limiter           // of kinds with perSecond
+	sources [event.Kinds]hostlimit.Limiter // of kinds with perSource
 }
+
+// rate is how many lines a kind of event gets.
+type rate uint8
+
+const (
+	perSecond rate = iota // linesMax a second
+	perSource             // one a minute for each peer, which causes the event as often as it likes
+	unlimited             // it happens once
+)
 
 // limiter counts the lines of one kind in the running second. Two goroutines
 // at a second's turn may let a line too many through, which does no harm.
@@ -118,14 +130,27 @@ func (l *lines) event(e event.Event) {
 	if !l.logger.Enabled(context.Background(), line.level) {
 		return
 	}
-	dropped := int64(0)
-	if !line.always {
-		ok := false
-		if ok, dropped = l.limiter[e.Kind].allow(time.Since(l.start)); !ok {
-			return
-		}
+	ok, dropped := l.allow(line.rate, e)
+	if !ok {
+		return
 	}
 	l.logger.LogAttrs(context.Background(), line.level, line.text, attributes(e, dropped)...)
+}
+
+// allow reports whether an event gets a line, and how many like it got none
+// since the last.
+func (l *lines) allow(r rate, e event.Event) (ok bool, dropped int64) {
+	switch r {
+	case perSecond:
+		return l.limiter[e.Kind].allow(time.Since(l.start))
+	case perSource:
+		var peer [8]byte
+		binary.BigEndian.PutUint64(peer[:], uint64(e.Peer))
+		suppressed, ok := l.sources[e.Kind].Allow(string(peer[:]), time.Now())
+		return ok, int64(suppressed)
+	default:
+		return true, 0
+	}
 }
 
 // attributes are the fields of an event that are set.
@@ -161,62 +186,62 @@ func attributes(e event.Event, dropped int64) []slog.Attr {
 // lineOf says which kinds of events get a line. What the caller of Propose is
 // told as an error is not among them: it is returned or logged, never both.
 var lineOf = [event.Kinds]struct {
-	level  slog.Level
-	text   string
-	always bool // not limited, since it happens once
+	level slog.Level
+	text  string
+	rate  rate
 }{
-	event.GroupFailed:        {slog.LevelError, "group has stopped", true},
-	event.ChecksumMismatch:   {slog.LevelError, "history differs from a peer's", true},
-	event.ValueDiffers:       {slog.LevelError, "value does not match its hash and is dropped", false},
-	event.HistoryDiffers:     {slog.LevelError, "history differs from a peer's, the members are compared", false},
-	event.HistoryCompared:    {slog.LevelWarn, "histories were compared, this node goes on", false},
-	event.ExecuteFailed:      {slog.LevelError, "state machine cannot execute", false},
-	event.PromiseSaveFailed:  {slog.LevelError, "promise is not on disk", false},
-	event.AcceptSaveFailed:   {slog.LevelError, "vote is not on disk", false},
-	event.IndexReadFail:      {slog.LevelError, "index cannot be read", false},
-	event.IndexWriteFail:     {slog.LevelError, "index cannot be written", false},
-	event.RecordReadFail:     {slog.LevelError, "record cannot be read", false},
-	event.RecordWriteFail:    {slog.LevelError, "record cannot be written", false},
-	event.RecordDamaged:      {slog.LevelError, "record is damaged", false},
-	event.AppendFail:         {slog.LevelError, "append to the log failed", false},
-	event.CheckpointLoadFail: {slog.LevelError, "checkpoint cannot be loaded", false},
+	event.GroupFailed:        {slog.LevelError, "group has stopped", unlimited},
+	event.ChecksumMismatch:   {slog.LevelError, "history differs from a peer's", unlimited},
+	event.ValueDiffers:       {slog.LevelError, "value does not match its hash and is dropped", perSecond},
+	event.HistoryDiffers:     {slog.LevelError, "history differs from a peer's, the members are compared", perSecond},
+	event.HistoryCompared:    {slog.LevelWarn, "histories were compared, this node goes on", perSecond},
+	event.ExecuteFailed:      {slog.LevelError, "state machine cannot execute", perSecond},
+	event.PromiseSaveFailed:  {slog.LevelError, "promise is not on disk", perSecond},
+	event.AcceptSaveFailed:   {slog.LevelError, "vote is not on disk", perSecond},
+	event.IndexReadFail:      {slog.LevelError, "index cannot be read", perSecond},
+	event.IndexWriteFail:     {slog.LevelError, "index cannot be written", perSecond},
+	event.RecordReadFail:     {slog.LevelError, "record cannot be read", perSecond},
+	event.RecordWriteFail:    {slog.LevelError, "record cannot be written", perSecond},
+	event.RecordDamaged:      {slog.LevelError, "record is damaged", perSecond},
+	event.AppendFail:         {slog.LevelError, "append to the log failed", perSecond},
+	event.CheckpointLoadFail: {slog.LevelError, "checkpoint cannot be loaded", perSecond},
 
-	event.NetError:             {slog.LevelWarn, "connection failed", false},
-	event.NetQueueFull:         {slog.LevelWarn, "queue to a peer is full, packets are dropped", false},
-	event.NetUDPQueueFull:      {slog.LevelWarn, "datagram queue is full, packets are dropped", false},
-	event.NetTooLarge:          {slog.LevelWarn, "packet is too large and dropped", false},
-	event.NetTCPShort:          {slog.LevelWarn, "connection sent a broken frame", false},
-	event.EnqueueReject:        {slog.LevelWarn, "mailbox of the group is full, or too much waits for the disk; packets are dropped", false},
-	event.PacketMalformed:      {slog.LevelWarn, "packet does not parse", false},
-	event.PacketHeaderTooLong:  {slog.LevelWarn, "packet's header is longer than the packet", false},
-	event.PacketChecksum:       {slog.LevelWarn, "packet's checksum does not match", false},
-	event.PacketCRC:            {slog.LevelWarn, "packet's CRC does not match", false},
-	event.PacketForeignCluster: {slog.LevelWarn, "packet of another cluster, or of one that this node, which has no log, cannot join since no majority of its list states it; if it is meant to, start it with the present members as its nodes", false},
-	event.PacketShort:          {slog.LevelWarn, "packet is too short", false},
-	event.PacketBadGroup:       {slog.LevelWarn, "packet for a group that is not here", false},
-	event.MessageNotMember:     {slog.LevelWarn, "message of a node that is not a member", false},
-	event.MessageNotAsked:      {slog.LevelWarn, "values that this node did not ask for", false},
-	event.MessageAbsurd:        {slog.LevelWarn, "message states an instance or a lease that cannot be", false},
-	event.CommitGateReject:     {slog.LevelWarn, "too many callers wait, some are refused", false},
-	event.CheckpointNeeded:     {slog.LevelWarn, "the log of the others begins too late, a checkpoint is needed", false},
+	event.NetError:             {slog.LevelWarn, "connection failed", perSecond},
+	event.NetQueueFull:         {slog.LevelWarn, "queue to a peer is full, packets are dropped", perSecond},
+	event.NetUDPQueueFull:      {slog.LevelWarn, "datagram queue is full, packets are dropped", perSecond},
+	event.NetTooLarge:          {slog.LevelWarn, "packet is too large and dropped", perSecond},
+	event.NetTCPShort:          {slog.LevelWarn, "connection sent a broken frame", perSecond},
+	event.EnqueueReject:        {slog.LevelWarn, "mailbox of the group is full, or too much waits for the disk; packets are dropped", perSecond},
+	event.PacketMalformed:      {slog.LevelWarn, "packet does not parse", perSecond},
+	event.PacketHeaderTooLong:  {slog.LevelWarn, "packet's header is longer than the packet", perSecond},
+	event.PacketChecksum:       {slog.LevelWarn, "packet's checksum does not match", perSecond},
+	event.PacketCRC:            {slog.LevelWarn, "packet's CRC does not match", perSecond},
+	event.PacketForeignCluster: {slog.LevelWarn, "packet of another cluster, or of one that this node, which has no log, cannot join since no majority of its list states it; if it is meant to, start it with the present members as its nodes", perSource},
+	event.PacketShort:          {slog.LevelWarn, "packet is too short", perSecond},
+	event.PacketBadGroup:       {slog.LevelWarn, "packet for a group that is not here", perSecond},
+	event.MessageNotMember:     {slog.LevelWarn, "message of a node that is not a member", perSource},
+	event.MessageNotAsked:      {slog.LevelWarn, "values that this node did not ask for", perSource},
+	event.MessageAbsurd:        {slog.LevelWarn, "message states an instance or a lease that cannot be", perSource},
+	event.CommitGateReject:     {slog.LevelWarn, "too many callers wait, some are refused", perSecond},
+	event.CheckpointNeeded:     {slog.LevelWarn, "the log of the others begins too late, a checkpoint is needed", perSecond},
 
-	event.CheckpointRefused:     {slog.LevelWarn, "message of a checkpoint transfer does not fit", false},
-	event.CheckpointReplay:      {slog.LevelWarn, "checkpoint replayer failed and tries again", false},
-	event.CheckpointStream:      {slog.LevelInfo, "checkpoint comes in", false},
-	event.MemberWithoutFeatures: {slog.LevelWarn, "a member does not state the identity of the cluster: it is an original node or runs an older version; no feature that it lacks is used meanwhile. Before members go back on purpose, limit the feature level to 0", false},
-	event.FeatureLevel:          {slog.LevelInfo, "feature level in force", false},
-	event.ClusterAdopted:        {slog.LevelInfo, "this node took the cluster's identity from a majority of its list", false},
-	event.Voting:                {slog.LevelInfo, "this node votes from now on", false},
-	event.CatchUp:               {slog.LevelInfo, "catching up", false},
-	event.Clean:                 {slog.LevelDebug, "log was cleaned", false},
-	event.CheckpointBegin:       {slog.LevelInfo, "checkpoint transfer began", false},
-	event.CheckpointEnd:         {slog.LevelInfo, "checkpoint transfer ended", false},
-	event.CheckpointReceived:    {slog.LevelInfo, "checkpoint received", false},
-	event.CheckpointLoaded:      {slog.LevelInfo, "checkpoint loaded", false},
-	event.MasterSelf:            {slog.LevelInfo, "this node is master", false},
-	event.MasterOther:           {slog.LevelInfo, "another node is master", false},
-	event.MasterDrop:            {slog.LevelInfo, "mastership given up", false},
-	event.Replay:                {slog.LevelInfo, "log is replayed", false},
-	event.RewindBegin:           {slog.LevelWarn, "state machine fell back, the group waits until it has everything again", false},
-	event.RewindEnd:             {slog.LevelInfo, "state machine has everything again", false},
+	event.CheckpointRefused:     {slog.LevelWarn, "message of a checkpoint transfer does not fit", perSecond},
+	event.CheckpointReplay:      {slog.LevelWarn, "checkpoint replayer failed and tries again", perSecond},
+	event.CheckpointStream:      {slog.LevelInfo, "checkpoint comes in", perSecond},
+	event.MemberWithoutFeatures: {slog.LevelWarn, "a member does not state the identity of the cluster: it is an original node or runs an older version; no feature that it lacks is used meanwhile. Before members go back on purpose, limit the feature level to 0", perSecond},
+	event.FeatureLevel:          {slog.LevelInfo, "feature level in force", perSecond},
+	event.ClusterAdopted:        {slog.LevelInfo, "this node took the cluster's identity from a majority of its list", perSecond},
+	event.Voting:                {slog.LevelInfo, "this node votes from now on", perSecond},
+	event.CatchUp:               {slog.LevelInfo, "catching up", perSecond},
+	event.Clean:                 {slog.LevelDebug, "log was cleaned", perSecond},
+	event.CheckpointBegin:       {slog.LevelInfo, "checkpoint transfer began", perSecond},
+	event.CheckpointEnd:         {slog.LevelInfo, "checkpoint transfer ended", perSecond},
+	event.CheckpointReceived:    {slog.LevelInfo, "checkpoint received", perSecond},
+	event.CheckpointLoaded:      {slog.LevelInfo, "checkpoint loaded", perSecond},
+	event.MasterSelf:            {slog.LevelInfo, "this node is master", perSecond},
+	event.MasterOther:           {slog.LevelInfo, "another node is master", perSecond},
+	event.MasterDrop:            {slog.LevelInfo, "mastership given up", perSecond},
+	event.Replay:                {slog.LevelInfo, "log is replayed", perSecond},
+	event.RewindBegin:           {slog.LevelWarn, "state machine fell back, the group waits until it has everything again", perSecond},
+	event.RewindEnd:             {slog.LevelInfo, "state machine has everything again", perSecond},
 }

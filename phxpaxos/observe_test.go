@@ -97,6 +97,38 @@ func TestLogRate(t *testing.T) {
 	})
 }
 
+// What a peer causes with each of its packets gives one line a minute for each
+// peer and kind (docs/senders.md).
+func TestLogRateOfPeers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		o := newObserver(nil, slog.New(slog.NewTextHandler(&out, nil)))
+		flood := func() int {
+			out.Reset()
+			for range 100 {
+				for peer := nodeid.ID(1); peer <= 3; peer++ {
+					for _, k := range []event.Kind{event.PacketForeignCluster, event.MessageNotMember, event.MessageNotAsked,
+						event.MessageNotProven, event.MessageAbsurd} {
+						o.Observe(event.Event{Kind: k, Peer: peer})
+					}
+				}
+			}
+			return strings.Count(out.String(), "\n")
+		}
+		if n := flood(); n != 3*5 {
+			t.Errorf("%d lines for 3 peers and 5 kinds", n)
+		}
+		time.Sleep(59 * time.Second)
+		if n := flood(); n != 0 {
+			t.Errorf("%d more lines within the minute", n)
+		}
+		time.Sleep(time.Second)
+		if n := flood(); n != 3*5 || !strings.Contains(out.String(), "notLogged=199") {
+			t.Errorf("%d lines after a minute: %s", n, out.String())
+		}
+	})
+}
+
 // The stack of a recovered panic is in the log, not in the error.
 func TestPanicIsLogged(t *testing.T) {
 	var out bytes.Buffer

@@ -12,6 +12,9 @@
 //   - The level rises when every other member has announced that it supports a
 //     higher one. Members announce it in their heartbeats. For example, in a
 //     rolling upgrade of three nodes it rises seconds after the third restart.
+//     An announcement counts for 200 s, or until its member sends a heartbeat
+//     without one, or a packet of the original's form: it runs another version
+//     since.
 //   - Silence never lowers the level: a member that is down does not switch a
 //     feature off for the others.
 //   - An operator lowers it, and sets the limit above which it never rises, by

@@ -1,5 +1,6 @@
 // Package hostlimit bounds the log lines that strangers can cause: one line a
-// minute for each host. It serves the networks of this module and may change.
+// minute for each host, or for each node that a packet names. It serves this
+// module and may change.
 package hostlimit
 
 import (
