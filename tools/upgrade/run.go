@@ -210,7 +210,6 @@ func (r *runner) spoke(text string) error {
 // end lets the clients end, waits until all nodes have executed everything,
 // closes them and judges what they have.
 func (r *runner) end(ctx context.Context) error {
-	r.swapped = time.Time{}
 	for _, p := range r.running {
 		if _, err := ask(ctx, p, protocol.Request{Pause: true}, p.paused); err != nil {
 			return err
