@@ -108,7 +108,7 @@ func TestLogRateOfPeers(t *testing.T) {
 			for range 100 {
 				for peer := nodeid.ID(1); peer <= 3; peer++ {
 					for _, k := range []event.Kind{event.PacketForeignCluster, event.MessageNotMember, event.MessageNotAsked,
-						event.MessageNotProven, event.MessageAbsurd} {
+						event.MemberWithoutFeatures, event.MessageAbsurd} {
 						o.Observe(event.Event{Kind: k, Peer: peer})
 					}
 				}

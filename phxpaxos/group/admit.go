@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/feature"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/paxos"
 )
@@ -16,6 +17,7 @@ const (
 	followed               // the node that this follower follows, if it is no member
 	configured             // in this node's list and no member
 	unknown                // any other node
+	stranger               // one of those, which does not state the cluster's identity though there is one
 	roles
 )
 
@@ -39,29 +41,29 @@ const (
 // offer, and those with an old list ask and offer from addresses that are no
 // members here.
 var admissions = map[paxos.Kind][roles]admission{
-	// member, followed, configured, unknown
-	paxos.Prepare:             {accept, remember, remember, remember},
-	paxos.Accept:              {accept, remember, remember, remember},
-	paxos.AcceptEarly:         {accept, remember, remember, remember},
-	paxos.PrepareReply:        {accept, refuse, refuse, refuse},
-	paxos.AcceptReply:         {accept, refuse, refuse, refuse},
-	paxos.Success:             {accept, remember, remember, remember},
-	paxos.LearnValue:          {ifAsked, accept, ifAsked, ifAsked},
-	paxos.Offer:               {ifAsked, accept, ifAsked, ifAsked},
-	paxos.AskForLearn:         {accept, teach, teach, teach},
-	paxos.Confirm:             {accept, accept, accept, accept},
-	paxos.LearnAck:            {accept, accept, accept, accept},
-	paxos.AskCheckpoint:       {accept, accept, accept, accept},
-	paxos.ReadAsk:             {accept, accept, accept, accept},
-	paxos.ReadReply:           {accept, refuse, refuse, refuse},
-	paxos.HistoryAsk:          {accept, accept, accept, accept},
-	paxos.HistoryReply:        {accept, accept, accept, refuse},
-	paxos.Drive:               {accept, refuse, refuse, refuse},
-	paxos.Digest:              {accept, refuse, refuse, refuse},
-	paxos.HistoryCompare:      {accept, accept, accept, accept}, // it is answered; only a member's counts
-	paxos.HistoryCompareReply: {accept, refuse, refuse, refuse},
-	paxos.EarlyValue:          {accept, refuse, refuse, refuse},
-	paxos.EarlyMissed:         {accept, refuse, refuse, refuse},
+	// member, followed, configured, unknown, stranger
+	paxos.Prepare:             {accept, remember, remember, remember, refuse},
+	paxos.Accept:              {accept, remember, remember, remember, refuse},
+	paxos.AcceptEarly:         {accept, remember, remember, remember, refuse},
+	paxos.PrepareReply:        {accept, refuse, refuse, refuse, refuse},
+	paxos.AcceptReply:         {accept, refuse, refuse, refuse, refuse},
+	paxos.Success:             {accept, remember, remember, remember, refuse},
+	paxos.LearnValue:          {ifAsked, accept, ifAsked, ifAsked, refuse},
+	paxos.Offer:               {ifAsked, accept, ifAsked, ifAsked, refuse},
+	paxos.AskForLearn:         {accept, teach, teach, teach, teach},
+	paxos.Confirm:             {accept, accept, accept, accept, accept},
+	paxos.LearnAck:            {accept, accept, accept, accept, accept},
+	paxos.AskCheckpoint:       {accept, accept, accept, accept, accept},
+	paxos.ReadAsk:             {accept, accept, accept, accept, accept},
+	paxos.ReadReply:           {accept, refuse, refuse, refuse, refuse},
+	paxos.HistoryAsk:          {accept, accept, accept, accept, accept},
+	paxos.HistoryReply:        {accept, accept, accept, refuse, refuse},
+	paxos.Drive:               {accept, refuse, refuse, refuse, refuse},
+	paxos.Digest:              {accept, refuse, refuse, refuse, refuse},
+	paxos.HistoryCompare:      {accept, accept, accept, accept, accept}, // it is answered; only a member's counts
+	paxos.HistoryCompareReply: {accept, refuse, refuse, refuse, refuse},
+	paxos.EarlyValue:          {accept, refuse, refuse, refuse, refuse},
+	paxos.EarlyMissed:         {accept, refuse, refuse, refuse, refuse},
 }
 
 // instanceMax is above every instance that a cluster reaches: a million
@@ -74,8 +76,9 @@ func absurd(m *paxos.Message) bool {
 	return m.Instance > instanceMax || m.Now > instanceMax || m.MinChosen > m.Now && m.Kind == paxos.Offer
 }
 
-// roleOf says what the sender of a message is.
-func (g *Group) roleOf(id nodeid.ID) role {
+// roleOf says what the sender of a message is; states says that its packet has
+// the cluster's identity.
+func (g *Group) roleOf(id nodeid.ID, states bool) role {
 	switch {
 	case g.isPeer(id):
 		return member
@@ -83,6 +86,9 @@ func (g *Group) roleOf(id nodeid.ID) role {
 		return followed
 	case g.cfg.Members.Contains(id):
 		return configured
+	}
+	if !states && g.features.state.Level >= feature.Identity {
+		return stranger
 	}
 	return unknown
 }

@@ -46,7 +46,7 @@ func (g *Group) receiveMessage(p *wire.Packet) {
 		if !p.HasCRC || contains(g.senders.without, m.From) {
 			g.features.claims.Drop(m.From) // it announced them in an earlier life
 		}
-		g.step(&m, g.roleOf(m.From))
+		g.step(&m, g.roleOf(m.From, !p.Identity.IsZero()))
 	}
 }
 
@@ -87,7 +87,7 @@ func (g *Group) step(m *paxos.Message, from role) {
 	if m.Kind == paxos.AcceptEarly && !g.spell(m) {
 		return
 	}
-	if from != unknown {
+	if from != unknown && from != stranger {
 		g.newcomer.hears(g, m)
 	}
 	g.handle(m)

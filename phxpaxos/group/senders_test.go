@@ -45,6 +45,9 @@ func TestAdmissionTableIsComplete(t *testing.T) {
 		if slices.Contains(decides, k) && (row[unknown] == accept || row[unknown] == ifAsked) {
 			t.Errorf("%v of an unknown node is handled", k)
 		}
+		if row[stranger] == remember || row[stranger] == ifAsked {
+			t.Errorf("%v of a node that does not state the identity makes this node ask it", k)
+		}
 	}
 	if len(admissions) != len(kinds) {
 		t.Errorf("%d rows for %d kinds", len(admissions), len(kinds))

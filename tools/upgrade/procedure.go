@@ -176,7 +176,7 @@ func ways(p *procedure, wiped int) {
 
 // plainWords is in the line of the log that says what to do about a member that
 // went back although the level is not lowered.
-const plainWords = "lower the feature level to 0"
+const plainWords = "limit the feature level to 0"
 
 func abrupt(p *procedure) {
 	p.begin()

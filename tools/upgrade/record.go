@@ -106,12 +106,12 @@ var never = []event.Kind{
 	event.PacketMalformed, event.PacketCRC, event.PacketChecksum, event.PacketShort, event.PacketHeaderTooLong,
 	event.PacketBadGroup, event.MessageAbsurd, event.RecordDamaged, event.RecordReadFail, event.RecordWriteFail,
 	event.AppendFail, event.IndexReadFail, event.IndexWriteFail, event.CheckpointLoadFail, event.PromiseSaveFailed,
-	event.AcceptSaveFailed, event.NetTooLarge,
+	event.AcceptSaveFailed, event.NetTooLarge, event.ValueDiffers, event.HistoryDiffers,
 }
 
 // onlyPlain are the events that tell of a member that lacks features in force.
 // They do not happen in a procedure that lowers the level first.
-var onlyPlain = []event.Kind{event.MessageNotProven, event.MemberWithoutFeatures}
+var onlyPlain = []event.Kind{event.MemberWithoutFeatures}
 
 // judgeCounts checks the counters of all lives.
 func (r *record) judgeCounts(orderly bool) {

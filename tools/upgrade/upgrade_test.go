@@ -132,7 +132,7 @@ func TestRecordNotesWhatMustNotHappen(t *testing.T) {
 	r.take(p, at(0))
 	r.allow(phxpaxos.FeatureNewest)
 	r.take(p, at(1))
-	r.counted(newVersion, map[string]uint64{event.MessageNotProven.String(): 1})
+	r.counted(newVersion, map[string]uint64{event.MemberWithoutFeatures.String(): 1})
 	r.judgeCounts(false)
 	if len(r.violations) != 0 {
 		t.Fatalf("violations %q", r.violations)
@@ -144,7 +144,7 @@ func TestRecordNotesWhatMustNotHappen(t *testing.T) {
 	r.counted(oldVersion, map[string]uint64{event.ChecksumMismatch.String(): 2})
 	r.judgeCounts(false)
 	want := []string{
-		"nodes of the new version counted MessageNotProven 1 times",
+		"nodes of the new version counted MemberWithoutFeatures 1 times",
 		"node 1 uses level 1, when 0 is the highest that is allowed",
 		"node 1 (new): it breaks",
 		"nodes of the old version counted ChecksumMismatch 2 times",
