@@ -87,6 +87,10 @@ chaos: ## kill -9 under load, ROUNDS times, and compare everything
 kvchaos: ## the key-value store under kill -9, pauses, partitions and lost disks for CHAOSTIME; judged by porcupine
 	$(GO) run ./tools/kvchaos -time $(CHAOSTIME)
 
+.PHONY: attack
+attack: ## an attacker on another host, against clusters with SourceCheck, a secret and TLS; needs root and ip (iproute2)
+	$(GO) run ./tools/attack $(ATTACK)
+
 .PHONY: comeback
 comeback: ## nodes that lost their disk come back under load, ROUNDS times, with kill -9 in the middle of the transfer
 	$(GO) run ./tools/comeback -rounds $(ROUNDS)
