@@ -21,6 +21,7 @@ const (
 	queueGo    = "phxpaxos/group/queue.go"
 	readGo     = "phxpaxos/group/read.go"
 	receiveGo  = "phxpaxos/group/receive.go"
+	sendersGo  = "phxpaxos/group/senders.go"
 	rewindGo   = "phxpaxos/group/rewind.go"
 	recoverGo  = "phxpaxos/group/recover.go"
 	systemGo   = "phxpaxos/group/system.go"
@@ -76,8 +77,8 @@ var mutants = []mutant{
 	{"a restart executes the newest record, which may be undecided", []edit{{recoverGo,
 		"for i := seen; i < s.Instance; i++ {", "for i := seen; i <= s.Instance; i++ {"}}},
 	{"a change of the members by an old version counts", []edit{{systemGo, "if v.Version != s.v.Version {", "if false {"}}},
-	{"the cluster id of packets is not looked at", []edit{{receiveGo,
-		"own != 0 && p.Cluster != 0 && own != p.Cluster {", "own != 0 && p.Cluster != 0 && false {"}}},
+	{"the cluster id of packets is not looked at", []edit{{sendersGo,
+		"gid != 0 && p.Cluster != 0 && gid != p.Cluster {", "gid != 0 && p.Cluster != 0 && false {"}}},
 	{"the master's lease has no margin", []edit{{electionGo, "until: g.now + ownLease(e.lease)}", "until: g.now + e.lease}"}}},
 	{"the master's lease has the original's margin, whatever the lease", []edit{{electionGo,
 		"{ return lease - lease/leaseShare }", "{ return lease - 100*time.Millisecond }"}}},
@@ -115,7 +116,7 @@ var mutants = []mutant{
 	{"the log is trimmed up to records that are not synced", []edit{{cleanGo, "if !g.cfg.NoSync && limit > c.synced {", "if false {"}}},
 	{"a checkpoint makes the promise forgotten", []edit{{coreGo,
 		"save = c.acceptor.save(!c.acceptor.noSync)\n\tc.retry", "c.acceptor.promised, c.acceptor.savedPromise = Ballot{}, Ballot{}\n\tsave = c.acceptor.save(!c.acceptor.noSync)\n\tc.retry"}}},
-	{"a node goes on one instance too far behind a checkpoint", []edit{{installGo, "g.skipTo(next, jump)", "g.skipTo(next+1, jump)"}}},
+	{"a node goes on one instance too far behind a checkpoint", []edit{{installGo, "g.skipTo(next, jump, t.features)", "g.skipTo(next+1, jump, t.features)"}}},
 	{"what a state machine has loaded is executed again if the next one fails to load", []edit{{installGo,
 		"g.exec.covered = max(g.exec.covered, p.Snapshot.Instance+1)", "g.exec.covered = max(g.exec.covered, 0)"}}},
 	{"the checksum of a block is not verified", []edit{{fetchGo, "sum != c.Checksum {", "sum != c.Checksum && false {"}}},

@@ -79,12 +79,13 @@ func node(n byte) nodeid.ID {
 // lab is one real node among puppets, with a real log on a disk in memory
 // that can be made to fail.
 type lab struct {
-	t    *testing.T
-	all  *probe // of all labs
-	own  *probe // of this one
-	fs   *memfs.FS
-	node *phxpaxos.Node
-	net  *puppets
+	isAsked bool // see asked
+	t       *testing.T
+	all     *probe // of all labs
+	own     *probe // of this one
+	fs      *memfs.FS
+	node    *phxpaxos.Node
+	net     *puppets
 }
 
 // puppets is the network of the real node.
@@ -237,8 +238,20 @@ func (l *lab) proposing(value string) <-chan error {
 	return done
 }
 
+// asked waits until the node has asked puppet b what was chosen. Before, it
+// takes no answer.
+func (l *lab) asked() {
+	l.t.Helper()
+	if !l.isAsked {
+		l.hears(b, paxos.AskForLearn)
+		l.isAsked = true
+	}
+}
+
 // decide lets a puppet say that a value was chosen.
 func (l *lab) decide(instance uint64, id sm.ID, body []byte) {
+	l.t.Helper()
+	l.asked()
 	l.say(paxos.Message{Kind: paxos.LearnValue, From: b, Instance: instance, NeedAck: true,
 		Ballot: paxos.Ballot{Number: 1000, Node: b}, Value: wire.AppendValue(nil, id, body)})
 }

@@ -91,6 +91,7 @@ func brokenPackets(t *testing.T, all *probe) {
 func nodeLearns(t *testing.T, all *probe) {
 	l := newLab(t, all, nil)
 	l.fires(event.LearnAsk)
+	l.asked()
 	l.say(paxos.Message{Kind: paxos.Offer, From: b, Now: 30})
 	l.fires(event.LearnOffered, event.LearnConfirm)
 	for i := range uint64(30) {

@@ -47,6 +47,7 @@ var scenarios = map[string]func(*testing.T, *probe){
 	"a mailbox is full":           mailboxFull,
 	"a node learns":               nodeLearns,
 	"a node teaches":              nodeTeaches,
+	"identities":                  identities,
 	"histories differ":            historiesDiffer,
 	"a value differs":             valueDiffers,
 	"histories are compared":      historiesCompared,
