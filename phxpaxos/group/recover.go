@@ -137,14 +137,8 @@ func (g *Group) recover() (s paxos.State, any bool, err error) {
 		return s, any, g.lastChecksum(&s)
 	}
 	if ahead {
-		// State machines are ahead of the log: it was lost, or the newest
-		// records never reached the disk. They were never promised to anybody,
-		// so going on behind them is safe; what is between is not kept.
-		if err := g.setMinChosen(from); err != nil {
-			return s, any, err
-		}
-		g.entries.tracker = ledger.NewTracker(ledger.Ledger{From: from, Through: from}, from, g.haves())
-		return paxos.State{Instance: from, Promised: s.Promised}, any, nil
+		s, err = g.jump(from, s.Promised)
+		return s, any, err
 	}
 	if len(g.exec.machines) == 0 {
 		from = s.Instance // the node's own state machines keep their state durably
@@ -158,6 +152,25 @@ func (g *Group) recover() (s paxos.State, any bool, err error) {
 	}
 	err = g.lastChecksum(&s)
 	return s, any, err
+}
+
+// jump begins the log at the first instance that some state machine lacks. The
+// machines are ahead of the log: it was lost, or the newest records never
+// reached the disk. They were never promised to anybody, so going on behind
+// them is safe; what is between is not kept.
+//
+// The ledger on disk may reach beyond from, where the group may decide other
+// values now. It is replaced first: after a crash in between, the old MinChosen
+// and the new ledger lead here again.
+func (g *Group) jump(from uint64, promised paxos.Ballot) (s paxos.State, err error) {
+	g.entries.tracker = ledger.NewTracker(ledger.Ledger{From: from, Through: from}, from, g.haves())
+	if err := g.storeLedger(); err != nil {
+		return s, err
+	}
+	if err := g.setMinChosen(from); err != nil {
+		return s, err
+	}
+	return paxos.State{Instance: from, Promised: promised}, nil
 }
 
 // settled moves the start behind the newest record if that set the stored

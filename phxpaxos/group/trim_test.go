@@ -341,3 +341,30 @@ func TestPowerLossBehindTheLedger(t *testing.T) {
 		t.Errorf("replayed %v, want the entry that is in no checkpoint", given)
 	}
 }
+
+// Without syncs a power loss takes the end of the log, while all machines have
+// saved more. What is decided there anew is given to nobody twice, and is
+// lacked by nobody, also after the next crash.
+func TestLedgerIsReplacedWhenMachinesAreAhead(t *testing.T) {
+	f := newTrimming(t, func(cfg *Config) { cfg.NoSync = true })
+	f.propose(f.m[1], 5)
+	f.m[1].at = 4
+	f.propose(f.m[0], 2000)
+	f.m[0].at, f.m[1].at, f.m[2].at = 2004, 1990, 1990
+	f.clean()
+	if through := f.n.g.entries.stored.Through; through != 2005 {
+		t.Fatalf("the ledger goes to %d", through)
+	}
+	for i := f.n.g.Instance() - 20; i <= f.n.g.Instance(); i++ {
+		delete(f.n.log, i)
+	}
+	f.reopen()
+	if at := f.n.g.Instance(); at != 1991 {
+		t.Fatalf("at %d", at)
+	}
+	f.propose(f.m[1], 3) // 1991 to 1993, acknowledged
+	f.propose(f.m[2], 2)
+	if given := f.reopen(); given[1] != 3 || given[2] != 1 {
+		t.Errorf("after a crash the machines get %v, want 3 and 1, which are in no checkpoint (the last instance is decided anew)", given)
+	}
+}
