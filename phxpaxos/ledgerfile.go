@@ -5,30 +5,41 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/ledger"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/identity"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/smallfile"
 )
 
-// The ledger of a group (package ledger) is a file in the group's directory.
-// Original nodes and tools pass over it. A log storage without a directory
+// The ledger of a group (package ledger) is a file in the group's directory,
+// on the log's file system. Original nodes and tools pass over it. A log storage without a directory
 // keeps none; there a state machine without recent entries holds the log.
 
-// ledgerPath is the file's path, or "".
-func (e env) ledgerPath() string {
-	if dir := e.store.Dir(e.index); dir != "" {
-		return path.Join(dir, ledger.FileName)
+// groupFile is the path of a file in the group's directory, and the file system
+// of the log, which need not be the machine's disk. The path is "" if the
+// storage has no directory.
+func (e env) groupFile(name string) (storage.FS, string) {
+	dir := e.store.Dir(e.index)
+	if dir == "" {
+		return nil, ""
 	}
-	return ""
+	name = path.Join(filepath.ToSlash(dir), name)
+	if rooted, ok := e.store.(identity.Rooted); ok {
+		fsys, _ := rooted.Root()
+		return fsys, name
+	}
+	return osfs.FS{}, name
 }
 
 func (e env) readLedger() (data []byte, ok bool, err error) {
-	name := e.ledgerPath()
+	fsys, name := e.groupFile(ledger.FileName)
 	if name == "" {
 		return nil, false, nil
 	}
-	_, data, err = smallfile.Read(osfs.FS{}, name, ledger.FileKind, ledger.Format)
+	_, data, err = smallfile.Read(fsys, name, ledger.FileKind, ledger.Format)
 	switch {
 	case err == nil:
 		return data, true, nil
@@ -39,14 +50,13 @@ func (e env) readLedger() (data []byte, ok bool, err error) {
 }
 
 func (e env) writeLedger(data []byte) error {
-	name := e.ledgerPath()
+	fsys, name := e.groupFile(ledger.FileName)
 	if name == "" {
 		return fmt.Errorf("%w: the log storage has no directory for %s", ErrStorage, ledger.FileName)
 	}
-	var disk osfs.FS
-	err := disk.MkdirAll(path.Dir(name))
+	err := fsys.MkdirAll(path.Dir(name))
 	if err == nil {
-		err = smallfile.Write(disk, name, ledger.FileKind, ledger.Format, data)
+		err = smallfile.Write(fsys, name, ledger.FileKind, ledger.Format, data)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrStorage, err)

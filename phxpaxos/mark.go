@@ -7,7 +7,6 @@ import (
 	"path"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
 )
 
 // newcomerFile stands beside a group's log as long as the node may not vote,
@@ -19,20 +18,12 @@ import (
 // The file is empty. One with contents is of a later format.
 const newcomerFile = "newcomer"
 
-// mark is the file's path, or "".
-func (e env) mark() string {
-	if dir := e.store.Dir(e.index); dir != "" {
-		return path.Join(dir, newcomerFile)
-	}
-	return ""
-}
-
 func (e env) marked() (bool, error) {
-	name := e.mark()
+	fsys, name := e.groupFile(newcomerFile)
 	if name == "" {
 		return false, nil
 	}
-	found, err := osfs.FS{}.Stat(name)
+	found, err := fsys.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -45,8 +36,7 @@ func (e env) marked() (bool, error) {
 
 // setMark makes or removes the file, durably.
 func (e env) setMark(on bool) (err error) {
-	var disk osfs.FS
-	name := e.mark()
+	disk, name := e.groupFile(newcomerFile)
 	if name == "" {
 		return nil
 	}
