@@ -25,7 +25,7 @@ func TestIdleGroupIsSmall(t *testing.T) {
 	defer n.Close()
 	per := (used() - before) / groups
 	t.Logf("%d bytes for each of %d groups", per, groups)
-	if per > 20<<10 {
+	if per > 20<<10 && !raceDetector { // the detector adds some KiB of its own
 		t.Errorf("%d bytes for each idle group", per)
 	}
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package phxpaxos
+
+const raceDetector = false
