@@ -164,7 +164,7 @@ func (t *TCP) suspect(s *suspicion, id nodeid.ID, source netip.Addr, size int, d
 		err, msg = s.dropped, "dropped a packet"
 	}
 	t.observe(event.Event{Kind: s.kind, Group: -1, Peer: id, Size: size, Err: err})
-	if suppressed, ok := t.doubts.Allow(source.String(), time.Now()); ok {
+	if suppressed, ok := t.doubts.Allow(source, time.Now()); ok {
 		named := "not known"
 		if id != nodeid.None {
 			named = id.String()

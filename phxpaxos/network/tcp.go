@@ -65,7 +65,7 @@ type TCP struct {
 	sender  func(packet []byte) (nodeid.ID, bool) // nil if nobody can say
 	sealing *sealing                              // nil without a secret
 	source  netip.Addr                            // that connections are made from; not valid if the system chooses
-	doubts  hostlimit.Limiter
+	doubts  hostlimit.Limiter[netip.Addr]
 
 	open     atomic.Bool // Send may queue
 	acceptor *acceptor

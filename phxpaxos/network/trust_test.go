@@ -303,3 +303,16 @@ func TestReadSecretFile(t *testing.T) {
 		}
 	}
 }
+
+// A flood of doubtful packets from one source costs no memory after its line.
+func TestDoubtWithoutLineAllocatesNothing(t *testing.T) {
+	n := &TCP{log: slog.New(slog.DiscardHandler)}
+	for _, source := range []string{"10.0.0.1", "2001:db8::1"} {
+		from := netip.MustParseAddr(source)
+		doubt := func() { n.suspect(suspectSource, nodeid.None, from, 10, true) }
+		doubt() // writes the line
+		if allocs := testing.AllocsPerRun(1000, doubt); allocs != 0 {
+			t.Errorf("%v allocations for a packet from %v", allocs, from)
+		}
+	}
+}

@@ -18,11 +18,12 @@ const (
 	sweepEvery = time.Second
 )
 
-// Limiter remembers which hosts got a line lately. The zero value is ready. It
-// is safe for concurrent use.
-type Limiter struct {
+// Limiter remembers which hosts got a line lately. H identifies a
+// host; with netip.Addr a caller formats no address before it has a line to
+// write. The zero value is ready. It is safe for concurrent use.
+type Limiter[H comparable] struct {
 	mu     sync.Mutex
-	hosts  map[string]*host
+	hosts  map[H]*host
 	others host
 	sweep  time.Time // not before this, entries whose time has passed are looked for again
 }
@@ -34,7 +35,7 @@ type host struct {
 
 // Allow reports whether a host may get a line, and how many it did not get
 // since its last one.
-func (l *Limiter) Allow(name string, now time.Time) (suppressed int, ok bool) {
+func (l *Limiter[H]) Allow(name H, now time.Time) (suppressed int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	one := l.hosts[name]
@@ -52,7 +53,7 @@ func (l *Limiter) Allow(name string, now time.Time) (suppressed int, ok bool) {
 		one = &l.others
 	default:
 		if l.hosts == nil {
-			l.hosts = make(map[string]*host)
+			l.hosts = make(map[H]*host)
 		}
 		one = new(host)
 		l.hosts[name] = one

@@ -9,7 +9,7 @@ import (
 // A million hosts fill neither memory nor the log, and those that were known
 // before keep their own limits.
 func TestManyHosts(t *testing.T) {
-	var l Limiter
+	var l Limiter[string]
 	now := time.Now()
 	lines := 0
 	for i := range 20000 {

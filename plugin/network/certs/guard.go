@@ -22,7 +22,7 @@ import (
 type Guard struct {
 	cfg      Config
 	files    *filewatch.Files
-	refusals hostlimit.Limiter
+	refusals hostlimit.Limiter[string]
 	observer atomic.Pointer[event.Observer] // of refusals, nil for none
 
 	changing   sync.Mutex // of those who replace state
