@@ -2,7 +2,6 @@ package phxpaxos
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/network/hostlimit"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/nodeid"
 )
 
 // stripes is over how many sets of counters the groups are spread, so that
@@ -89,8 +89,8 @@ const linesMax = 10
 type lines struct {
 	logger  *slog.Logger
 	start   time.Time
-	limiter [event.Kinds]limiter           // of kinds with perSecond
-	sources [event.Kinds]hostlimit.Limiter // of kinds with perSource
+	limiter [event.Kinds]limiter                      // of kinds with perSecond
+	sources [event.Kinds]hostlimit.Limiter[nodeid.ID] // of kinds with perSource
 }
 
 // rate is how many lines a kind of event gets.
@@ -144,9 +144,7 @@ func (l *lines) allow(r rate, e event.Event) (ok bool, dropped int64) {
 	case perSecond:
 		return l.limiter[e.Kind].allow(time.Since(l.start))
 	case perSource:
-		var peer [8]byte
-		binary.BigEndian.PutUint64(peer[:], uint64(e.Peer))
-		suppressed, ok := l.sources[e.Kind].Allow(string(peer[:]), time.Now())
+		suppressed, ok := l.sources[e.Kind].Allow(e.Peer, time.Now())
 		return ok, int64(suppressed)
 	default:
 		return true, 0

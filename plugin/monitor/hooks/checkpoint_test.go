@@ -187,6 +187,7 @@ func unaskedCheckpoint(t *testing.T, all *probe) {
 // farBehind: a member is so far ahead that the way there is worth reports.
 func farBehind(t *testing.T, all *probe) {
 	l := newLab(t, all, nil)
+	l.asked()
 	l.say(paxos.Message{Kind: paxos.Offer, From: b, Now: 1000})
 	l.fires(event.CatchUp)
 }
