@@ -65,24 +65,17 @@ func (n *Node) LimitFeatures(ctx context.Context, limit FeatureLevel) error {
 	return err
 }
 
-// featuresFile holds the state of the features, see group.Features. It stands
-// in the directory of the log; with a storage of the program, in the directory
-// of its first group.
-const (
-	featuresFile   = "phxpaxos_features"
-	featuresKind   = "features"
-	featuresFormat = 1
-)
-
-// featuresPath is the file's path and its file system; the path is "" if the
-// storage has no directory.
+// featuresPath is the path and the file system of the file that holds the state
+// of the features, see group.Features. It stands in the directory of the log;
+// with a storage of the program, in the directory of its first group. The path
+// is "" if the storage has no directory.
 func (e env) featuresPath() (fsys storage.FS, name string) {
 	if rooted, ok := e.store.(identity.Rooted); ok {
 		fsys, dir := rooted.Root()
-		return fsys, path.Join(dir, featuresFile)
+		return fsys, path.Join(dir, feature.FileName)
 	}
 	if dir := e.store.Dir(0); dir != "" {
-		return osfs.FS{}, path.Join(dir, featuresFile)
+		return osfs.FS{}, path.Join(dir, feature.FileName)
 	}
 	return nil, ""
 }
@@ -93,7 +86,7 @@ func (e env) loadFeatures() (s feature.State, err error) {
 	if name == "" {
 		return s, nil
 	}
-	_, data, err := smallfile.Read(fsys, name, featuresKind, featuresFormat)
+	_, data, err := smallfile.Read(fsys, name, feature.FileKind, feature.Format)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
@@ -119,7 +112,7 @@ func (e env) storeFeatures(data []byte) error {
 		return err
 	}
 	if err = fsys.MkdirAll(path.Dir(name)); err == nil {
-		err = smallfile.Write(fsys, name, featuresKind, featuresFormat, data)
+		err = smallfile.Write(fsys, name, feature.FileKind, feature.Format, data)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrStorage, err)

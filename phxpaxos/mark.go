@@ -6,20 +6,18 @@ import (
 	"io/fs"
 	"path"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
 
-// newcomerFile stands beside a group's log as long as the node may not vote,
-// see group.Newcomer. The original's layout has no variable for it, and its
-// nodes and tools pass over files that they do not know. A log storage without
-// a directory has no such file: what it keeps does not outlive the process
-// anyway, or its owner has to say so by Options.FirstStart.
-//
-// The file is empty. One with contents is of a later format.
-const newcomerFile = "newcomer"
+// The file group.NewcomerFile stands in a group's directory as long as the node
+// may not vote, see group.Newcomer. The original's layout has no variable for
+// it, and its nodes and tools pass over files that they do not know. A log
+// storage without a directory has no such file: what it keeps does not outlive
+// the process anyway, or its owner has to say so by Options.FirstStart.
 
 func (e env) marked() (bool, error) {
-	fsys, name := e.groupFile(newcomerFile)
+	fsys, name := e.groupFile(group.NewcomerFile)
 	if name == "" {
 		return false, nil
 	}
@@ -36,7 +34,7 @@ func (e env) marked() (bool, error) {
 
 // setMark makes or removes the file, durably.
 func (e env) setMark(on bool) (err error) {
-	disk, name := e.groupFile(newcomerFile)
+	disk, name := e.groupFile(group.NewcomerFile)
 	if name == "" {
 		return nil
 	}

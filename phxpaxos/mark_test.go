@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/group"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
 
@@ -31,7 +32,7 @@ func TestMarkOfANewerVersion(t *testing.T) {
 	if on, err := e.marked(); !on || err != nil {
 		t.Fatalf("with a mark: %v, %v", on, err)
 	}
-	name := filepath.Join(dir, newcomerFile)
+	name := filepath.Join(dir, group.NewcomerFile)
 	if b, err := os.ReadFile(name); err != nil || len(b) > 0 {
 		t.Errorf("the mark holds %q, %v: earlier versions expect nothing", b, err)
 	}

@@ -33,6 +33,14 @@ const (
 	UnknownVersion = NoVersion - 1
 )
 
+// The file in the log's directory that holds the State, in the frame of package
+// smallfile: its name, its kind, and the number of the payload's format.
+const (
+	FileName = "phxpaxos_features"
+	FileKind = "features"
+	Format   = 1
+)
+
 // ErrNewerLevel: the cluster works at a level that this version does not
 // support. The node must run a newer version, or the level must be lowered
 // before the node starts.

@@ -20,6 +20,10 @@ const (
 	historyGuardLarge = 25 * time.Second
 )
 
+// NewcomerFile is the name of the file in a group's directory that stands for
+// the variable Newcomer. It is empty; one with contents is of a later format.
+const NewcomerFile = "newcomer"
+
 // pointUnknown is beyond every instance.
 const pointUnknown = 1 << 62
 

@@ -7,17 +7,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/ledger"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/identity"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/layout"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
-	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/smallfile"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 	"github.com/phxpaxos/phxpaxos-go/tools/logdir"
 	"github.com/phxpaxos/phxpaxos-go/tools/progress"
@@ -106,7 +103,7 @@ func (c *conversion) writeAndCompare(from source, work string) error {
 	if err != nil {
 		return fmt.Errorf("reading back: %w", err)
 	}
-	err = errors.Join(c.compare(from, written), written.close())
+	err = errors.Join(c.compare(from, written, work), written.close())
 	if err != nil || c.owner == nil {
 		return err
 	}
@@ -148,7 +145,7 @@ func (c *conversion) write(from source, dir string) error {
 			return errors.Join(fmt.Errorf("group %d: %w", group, err), to.Close())
 		}
 	}
-	return to.Close() // which makes it durable
+	return errors.Join(featuresFile.copy(c.from, dir), to.Close()) // Close makes the log durable
 }
 
 func (c *conversion) writeGroup(from source, to storage.LogStorage, group int) error {
@@ -194,28 +191,12 @@ func (c *conversion) writeGroup(from source, to storage.LogStorage, group int) e
 			return err
 		}
 	}
-	l, ok, err := readLedger(from.dir(group))
-	if ok {
-		err = writeLedger(to.Dir(group), l)
+	for _, f := range groupFiles {
+		if err := f.copy(from.dir(group), to.Dir(group)); err != nil {
+			return err
+		}
 	}
-	return errors.Join(err, c.ctx.Err())
-}
-
-// readLedger reads which state machines have had entries. Without it a log that
-// is trimmed beyond the checkpoint of one could not be started from.
-func readLedger(dir string) (payload []byte, ok bool, err error) {
-	_, payload, err = smallfile.Read(osfs.FS{}, path.Join(filepath.ToSlash(dir), ledger.FileName), ledger.FileKind, ledger.Format)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, false, nil
-	}
-	return payload, err == nil, err
-}
-
-func writeLedger(dir string, payload []byte) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return smallfile.Write(osfs.FS{}, path.Join(filepath.ToSlash(dir), ledger.FileName), ledger.FileKind, ledger.Format, payload)
+	return c.ctx.Err()
 }
 
 // record is one that has been read, for the comparison.
@@ -225,7 +206,7 @@ type record struct {
 }
 
 // compare reads both logs in full and says where they differ.
-func (c *conversion) compare(from, written source) error {
+func (c *conversion) compare(from, written source, work string) error {
 	if n := written.groups(); n != c.groups {
 		return fmt.Errorf("comparing: %d groups were written, %d found", c.groups, n)
 	}
@@ -237,6 +218,9 @@ func (c *conversion) compare(from, written source) error {
 		}
 		total += n
 		c.at(group, total)
+	}
+	if err := featuresFile.compare(c.from, work); err != nil {
+		return fmt.Errorf("comparing: %w", err)
 	}
 	return nil
 }
@@ -293,10 +277,10 @@ func compareVariables(from, written source, group int) error {
 			return errors.Join(fmt.Errorf("variable %d is %x, was %x", name, b, a), errA, errB)
 		}
 	}
-	a, okA, errA := readLedger(from.dir(group))
-	b, okB, errB := readLedger(written.dir(group))
-	if errA != nil || errB != nil || okA != okB || !bytes.Equal(a, b) {
-		return errors.Join(fmt.Errorf("%s is %x, was %x", ledger.FileName, b, a), errA, errB)
+	for _, f := range groupFiles {
+		if err := f.compare(from.dir(group), written.dir(group)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

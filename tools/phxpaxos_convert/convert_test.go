@@ -10,11 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/ledger"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/layout"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/logstoragetest"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/osfs"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/sharedlog"
+	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/smallfile"
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/storage/vfile"
 	"github.com/phxpaxos/phxpaxos-go/tools/logdir/logdirtest"
 	"github.com/phxpaxos/phxpaxos-go/tools/progress"
@@ -57,7 +59,7 @@ func dump(t *testing.T, dir string) string {
 				fmt.Fprintf(&b, "%d variable %d %x\n", g, name, v)
 			}
 		}
-		if l, ok, err := readLedger(s.dir(g)); ok || err != nil {
+		if l, ok, err := groupFiles[0].read(s.dir(g)); ok || err != nil {
 			fmt.Fprintf(&b, "%d ledger %q, %v\n", g, l, err)
 		}
 	}
@@ -151,7 +153,7 @@ func fill(t *testing.T, s storage.LogStorage) {
 			t.Fatal(err)
 		}
 	}
-	if err := writeLedger(s.Dir(1), []byte("last entries")); err != nil {
+	if err := writeLedger(filepath.ToSlash(s.Dir(1)), "last entries"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Trim(0, 20); err != nil {
@@ -277,4 +279,11 @@ func TestKilled(t *testing.T) {
 	if !strings.Contains(dump(t, killed), "2 5000 ") {
 		t.Error("the last record is missing")
 	}
+}
+
+func writeLedger(dir, payload string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return smallfile.Write(osfs.FS{}, dir+"/"+ledger.FileName, ledger.FileKind, ledger.Format, []byte(payload))
 }

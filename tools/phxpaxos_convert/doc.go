@@ -16,7 +16,10 @@
 // of a newer version, ends the run with exit code 1.
 //
 // The newest record of every instance, the membership, the master and the
-// lowest kept instance are carried over. Older records of an instance are not,
+// lowest kept instance are carried over, and so are the ledger of each group,
+// the mark of a node that may not vote yet, and what the members agreed on: the
+// level of the features, its limit and the cluster. A damaged one of these
+// files, or one of a newer version, ends the run with exit code 1. Older records of an instance are not,
 // nor is a checkpoint that was being received: a node asks for it again.
 //
 // -large makes value files of 500 MB, as nodes with LargeValueMode have them.

@@ -12,7 +12,7 @@ import (
 
 // What the members agreed on, the identity of the cluster and an operator's
 // limit among it, and that a node may not vote yet, outlive a conversion.
-func TestReviewConvertedDirectoryKnowsItsCluster(t *testing.T) {
+func TestConvertedDirectoryKnowsItsCluster(t *testing.T) {
 	me, err := nodeid.Parse("127.0.0.1:11111")
 	if err != nil {
 		t.Fatal(err)
