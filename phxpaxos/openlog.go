@@ -123,7 +123,7 @@ func (o logOpener) openLocked(dir string, opts *Options) (storage.LogStorage, *o
 	if err := examined.Complete(o.fsys, dir, opts.AdoptDirectory); err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}
-	if examined.Found != nil && !hasLog {
+	if examined.Found != nil && !hasLog || len(examined.Lost) > 0 {
 		opts.FirstStart = false // the node has run before, and what it promised is gone
 	}
 	o.report(dir, &examined, hasLog)
@@ -183,6 +183,8 @@ func (o logOpener) report(dir string, e *identity.Examined, hasLog bool) {
 	case e.Found == nil:
 	case !hasLog:
 		log.Warn("the log is gone and its identity is still there: the node starts without a log, and FirstStart does not apply", "before", e.Found.String())
+	case len(e.Lost) > 0:
+		log.Warn("logs are gone that the identity records, or have no stamp: the node takes them for lost, and FirstStart does not apply", "count", len(e.Lost), "first", e.Lost[0], "before", e.Found.String())
 	case e.Found.Node != e.Next.Node || e.Found.Layout != e.Next.Layout:
 		log.Warn("the log was recorded as another one's and is adopted, as Options.AdoptDirectory allows", "before", e.Found.String())
 	case e.Found.Groups != e.Next.Groups:

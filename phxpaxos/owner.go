@@ -129,6 +129,9 @@ func (o logOpener) claimRooted(rooted identity.Rooted, opts *Options) (*owner, e
 	if err := e.Complete(fsys, dir, opts.AdoptDirectory); err != nil {
 		return nil, err
 	}
+	if len(e.Lost) > 0 {
+		opts.FirstStart = false // as in openLocked
+	}
 	o.report(dir, &e, hasRecord(opts.LogStorage))
 	return &owner{id: e.Next, save: func(id identity.Identity) error { return identity.Save(fsys, dir, id) }}, nil
 }

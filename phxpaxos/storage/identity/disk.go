@@ -134,8 +134,10 @@ type Examined struct {
 	Found  *Identity // nil: the directory does not say whose it is
 	Next   Identity  // what it says once the node has started
 	Stamps []int     // places whose stamps are to be written
+	Lost   []string  // recorded places without a stamp once the log was open: their logs are lost; set by Complete
 
-	read bool // all other places have the right stamp
+	read  bool   // all other places have the right stamp
+	fresh uint64 // the directory id if nothing of the log is left
 }
 
 // Examine reads what a directory says of itself and decides with Check and
@@ -146,7 +148,7 @@ func Examine(fsys storage.FS, dir string, hasLog bool, want Identity, override b
 	if err != nil {
 		return Examined{}, err
 	}
-	e := Examined{Found: found}
+	e := Examined{Found: found, fresh: want.Directory}
 	if e.Next, err = Check(found, hasLog, want, override); err != nil {
 		return Examined{}, fmt.Errorf("%s: %w", dir, err)
 	}
@@ -170,15 +172,42 @@ func Examine(fsys storage.FS, dir string, hasLog bool, want Identity, override b
 // stamps that are missing. Opening a log may have made directories, or have
 // moved one whose replacement a crash had cut short, so these places are read
 // again. When it returns nil everything is durable.
+//
+// A start writes the stamps before the identity that records their places, so
+// a recorded place without a stamp is one whose log was removed: it is in Lost,
+// and the node must not take itself for new there. If no place has a stamp, the
+// directory gets a new id. Then, and for a lost place, the identity comes first,
+// so that a crash in between leaves the place without a stamp.
 func (e *Examined) Complete(fsys storage.FS, dir string, override bool) error {
 	write, err := e.again(fsys, dir, override)
 	if err != nil {
 		return err
 	}
-	if err := Save(fsys, dir, e.Next); err != nil {
+	save := func() error { return Save(fsys, dir, e.Next) }
+	stamp := func() error { return SaveStamps(fsys, dir, e.Next, write) }
+	first, second := stamp, save
+	if len(e.Lost) > 0 || e.Found != nil && e.Found.Directory != e.Next.Directory {
+		first, second = save, stamp
+	}
+	if err := first(); err != nil {
 		return err
 	}
-	return SaveStamps(fsys, dir, e.Next, write)
+	return second()
+}
+
+// lost returns the recorded places among some without a stamp, which are given
+// by their index.
+func (e *Examined) lost(places []string, unstamped []int) (lost []string) {
+	if e.Found == nil || e.Found.Layout != e.Next.Layout {
+		return nil // the record says nothing of these places
+	}
+	recorded := len(Places(e.Found.Layout, e.Found.Groups))
+	for _, i := range unstamped {
+		if i < recorded {
+			lost = append(lost, places[i])
+		}
+	}
+	return lost
 }
 
 // again returns the places whose stamps are still to be written.
@@ -198,6 +227,18 @@ func (e *Examined) again(fsys storage.FS, dir string, override bool) (write []in
 	read, err := LoadStamps(fsys, dir, somePlaces)
 	if err != nil {
 		return nil, err
+	}
+	var unstamped []int
+	for k, i := range look {
+		if read[k] == nil {
+			unstamped = append(unstamped, i)
+		}
+	}
+	if e.Lost = e.lost(places, unstamped); len(e.Lost) > 0 && len(unstamped) == len(places) {
+		e.Next.Directory = e.fresh // the id stands for what the log remembers
+		for k := range someWant {
+			someWant[k].Directory = e.fresh
+		}
 	}
 	known := e.Found != nil || len(look) < len(places)
 	directory, some, err := CheckStamps(somePlaces, read, someWant, known, override)

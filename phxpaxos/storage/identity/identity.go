@@ -15,11 +15,13 @@
 //
 // A node locks the directory, reads identity and stamps, and decides with
 // Check and CheckStamps, which change nothing. Only then does it open the log,
-// which may cut off a torn tail or rebuild an index. Then it writes the
-// identity with the new incarnation, and last the stamps that are missing.
-// After a crash between any two of these steps the next start finds a log
-// without an identity, which it adopts, or an identity without some stamps,
-// which it writes.
+// which may cut off a torn tail or rebuild an index. Then it writes the stamps
+// that are missing, and last the identity with the new incarnation. After a
+// crash between any two of these steps the next start finds a log without an
+// identity, which it adopts, or stamps of groups that are not recorded yet.
+//
+// So a recorded place without a stamp has lost its log. There the identity is
+// written first, since a stamp would say that the log is the one it was.
 package identity
 
 import (
