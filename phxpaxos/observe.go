@@ -226,7 +226,7 @@ var lineOf = [event.Kinds]struct {
 	event.CheckpointRefused:     {slog.LevelWarn, "message of a checkpoint transfer does not fit", perSecond},
 	event.CheckpointReplay:      {slog.LevelWarn, "checkpoint replayer failed and tries again", perSecond},
 	event.CheckpointStream:      {slog.LevelInfo, "checkpoint comes in", perSecond},
-	event.MemberWithoutFeatures: {slog.LevelWarn, "a member does not state the identity of the cluster: it is an original node or runs an older version; no feature that it lacks is used meanwhile. Before members go back on purpose, limit the feature level to 0", perSecond},
+	event.MemberWithoutFeatures: {slog.LevelWarn, "a member does not state the identity of the cluster: it is an original node or runs an older version; no feature that it lacks is used meanwhile. Before members go back on purpose, limit the feature level to 0", perSource},
 	event.FeatureLevel:          {slog.LevelInfo, "feature level in force", perSecond},
 	event.ClusterAdopted:        {slog.LevelInfo, "this node took the cluster's identity from a majority of its list", perSecond},
 	event.Voting:                {slog.LevelInfo, "this node votes from now on", perSecond},
