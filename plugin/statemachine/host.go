@@ -47,7 +47,7 @@ func start(path string, opts Options) (*host, error) {
 	}
 	// Later processes are started where the first one was, also if this process
 	// has changed its working directory.
-	path, pathErr := filepath.Abs(path)
+	path, pathErr := whole(path)
 	dir, dirErr := filepath.Abs(opts.Dir)
 	if err := errors.Join(pathErr, dirErr); err != nil {
 		return nil, fmt.Errorf("statemachine: the working directory is unknown: %w; give absolute paths", err)
@@ -268,3 +268,12 @@ func (h *host) Close() error {
 
 // logger is where the host writes.
 func (h *host) logger() *slog.Logger { return h.opts.Logger }
+
+// whole is the absolute form of a program's path. A bare name is one that the
+// system looks for in its search path, each time.
+func whole(program string) (string, error) {
+	if filepath.Base(program) == program {
+		return program, nil
+	}
+	return filepath.Abs(program)
+}

@@ -36,7 +36,7 @@ func (c *cluster) child(i int) (pid int) {
 	for _, name := range lines {
 		line, err := os.ReadFile(name)
 		words := strings.Split(string(line), "\x00")
-		if err != nil || len(words) < 2 || words[0] != "./phxkv_sm" || words[1] != c.kvPath(i) {
+		if err != nil || len(words) < 2 || filepath.Base(words[0]) != "phxkv_sm" || words[1] != c.kvPath(i) {
 			continue
 		}
 		proc := filepath.Dir(name)

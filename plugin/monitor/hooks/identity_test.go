@@ -23,6 +23,8 @@ func identities(t *testing.T, all *probe) {
 	l.fires(event.ClusterAdopted)
 	l.say(paxos.Message{Kind: paxos.AskForLearn, From: b, Instance: 1 << 60})
 	l.fires(event.MessageAbsurd)
+	l.say(paxos.Message{Kind: paxos.LearnValue, From: stranger, Ballot: paxos.Ballot{Number: 1, Node: stranger}, Value: []byte("v")})
+	l.fires(event.MessageNotAsked)
 
 	agreed := newLab(t, all, func(o *phxpaxos.Options) {
 		fsys, dir := o.LogStorage.(identity.Rooted).Root()
