@@ -56,7 +56,11 @@ func (l *lie) all() (forged []forgery) {
 		}
 	}
 	at, b, v := l.at, l.ballot(), l.value()
-	add(event.MessageNotAsked,
+	unasked := event.MessageNotAsked
+	if l.header.Identity.IsZero() {
+		unasked = event.MessageNotMember // a stranger is never asked
+	}
+	add(unasked,
 		paxos.Message{Kind: paxos.LearnValue, Instance: at, Ballot: b, Value: v, NeedAck: true},
 		l.offer(at+100, 0), l.offer(at+100, at+50))
 	add(event.MessageAbsurd,

@@ -149,3 +149,78 @@ func (mr *MockObservedMockRecorder) Start(receive interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Start", reflect.TypeOf((*MockObserved)(nil).Start), receive)
 }
+
+// MockIdentifier is a mock of Identifier interface.
+type MockIdentifier struct {
+	ctrl     *gomock.Controller
+	recorder *MockIdentifierMockRecorder
+}
+
+// MockIdentifierMockRecorder is the mock recorder for MockIdentifier.
+type MockIdentifierMockRecorder struct {
+	mock *MockIdentifier
+}
+
+// NewMockIdentifier creates a new mock instance.
+func NewMockIdentifier(ctrl *gomock.Controller) *MockIdentifier {
+	mock := &MockIdentifier{ctrl: ctrl}
+	mock.recorder = &MockIdentifierMockRecorder{mock}
+	return mock
+}
+
+// EXPECT returns an object that allows the caller to indicate expected use.
+func (m *MockIdentifier) EXPECT() *MockIdentifierMockRecorder {
+	return m.recorder
+}
+
+// Close mocks base method.
+func (m *MockIdentifier) Close() error {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "Close")
+	ret0, _ := ret[0].(error)
+	return ret0
+}
+
+// Close indicates an expected call of Close.
+func (mr *MockIdentifierMockRecorder) Close() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Close", reflect.TypeOf((*MockIdentifier)(nil).Close))
+}
+
+// IdentifyBy mocks base method.
+func (m *MockIdentifier) IdentifyBy(sender func([]byte) (nodeid.ID, bool)) {
+	m.ctrl.T.Helper()
+	m.ctrl.Call(m, "IdentifyBy", sender)
+}
+
+// IdentifyBy indicates an expected call of IdentifyBy.
+func (mr *MockIdentifierMockRecorder) IdentifyBy(sender interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "IdentifyBy", reflect.TypeOf((*MockIdentifier)(nil).IdentifyBy), sender)
+}
+
+// Send mocks base method.
+func (m *MockIdentifier) Send(to nodeid.ID, packet []byte, class network.Class) {
+	m.ctrl.T.Helper()
+	m.ctrl.Call(m, "Send", to, packet, class)
+}
+
+// Send indicates an expected call of Send.
+func (mr *MockIdentifierMockRecorder) Send(to, packet, class interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Send", reflect.TypeOf((*MockIdentifier)(nil).Send), to, packet, class)
+}
+
+// Start mocks base method.
+func (m *MockIdentifier) Start(receive network.Receive) error {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "Start", receive)
+	ret0, _ := ret[0].(error)
+	return ret0
+}
+
+// Start indicates an expected call of Start.
+func (mr *MockIdentifierMockRecorder) Start(receive interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Start", reflect.TypeOf((*MockIdentifier)(nil).Start), receive)
+}

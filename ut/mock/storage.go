@@ -10,6 +10,58 @@ import (
 	storage "github.com/phxpaxos/phxpaxos-go/phxpaxos/storage"
 )
 
+// MockIdentityKeeper is a mock of IdentityKeeper interface.
+type MockIdentityKeeper struct {
+	ctrl     *gomock.Controller
+	recorder *MockIdentityKeeperMockRecorder
+}
+
+// MockIdentityKeeperMockRecorder is the mock recorder for MockIdentityKeeper.
+type MockIdentityKeeperMockRecorder struct {
+	mock *MockIdentityKeeper
+}
+
+// NewMockIdentityKeeper creates a new mock instance.
+func NewMockIdentityKeeper(ctrl *gomock.Controller) *MockIdentityKeeper {
+	mock := &MockIdentityKeeper{ctrl: ctrl}
+	mock.recorder = &MockIdentityKeeperMockRecorder{mock}
+	return mock
+}
+
+// EXPECT returns an object that allows the caller to indicate expected use.
+func (m *MockIdentityKeeper) EXPECT() *MockIdentityKeeperMockRecorder {
+	return m.recorder
+}
+
+// Identity mocks base method.
+func (m *MockIdentityKeeper) Identity() ([]byte, error) {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "Identity")
+	ret0, _ := ret[0].([]byte)
+	ret1, _ := ret[1].(error)
+	return ret0, ret1
+}
+
+// Identity indicates an expected call of Identity.
+func (mr *MockIdentityKeeperMockRecorder) Identity() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Identity", reflect.TypeOf((*MockIdentityKeeper)(nil).Identity))
+}
+
+// SetIdentity mocks base method.
+func (m *MockIdentityKeeper) SetIdentity(b []byte) error {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SetIdentity", b)
+	ret0, _ := ret[0].(error)
+	return ret0
+}
+
+// SetIdentity indicates an expected call of SetIdentity.
+func (mr *MockIdentityKeeperMockRecorder) SetIdentity(b interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SetIdentity", reflect.TypeOf((*MockIdentityKeeper)(nil).SetIdentity), b)
+}
+
 // LogStorage is a mock of LogStorage interface.
 type LogStorage struct {
 	ctrl     *gomock.Controller
