@@ -170,7 +170,7 @@ func TestSecretsOnOneMachine(t *testing.T) {
 
 func TestNamespacesThatCannotBeMade(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // there is no ip
-	if err := attackAll("", &strings.Builder{}); !errors.Is(err, errHosts) || !strings.Contains(err.Error(), "iproute2") {
+	if err := attackAll(false, "", &strings.Builder{}); !errors.Is(err, errHosts) || !strings.Contains(err.Error(), "iproute2") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -8,6 +8,7 @@
 //
 //   - forged packets of every kind, in the name of a member, of the receiver
 //     and of the attacker, with and without the cluster's identity;
+//   - an attacker that makes a node ask it, and answers with values of its own;
 //   - the bytes of a real connection, recorded on the bridge and sent again,
 //     also after the receiver was restarted;
 //   - a node of another cluster at the address of a member: with an empty log,
@@ -24,7 +25,8 @@
 //
 // The parts: hosts.go makes namespaces; capture.go records; child.go and
 // node.go are the processes of nodes, which are this same program again;
-// cluster.go is a cluster of them; forge.go makes the packets; bait.go is the
+// cluster.go is a cluster of them; forge.go makes the packets; lure.go has
+// the attacker that is asked; bait.go is the
 // attacker's own address; attacks.go has the attacks; main.go runs all of them.
 // The program is a tool of this project and may change.
 package main

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -23,9 +24,10 @@ func main() {
 	if os.Getenv(childEnv) != "" {
 		os.Exit(childMain())
 	}
+	long := flag.Bool("long", false, "lure nodes for a minute each, and those with a secret and TLS as well")
 	only := flag.String("only", "", "run what contains this `text`, such as tls or source/membership/forge")
 	flag.Parse()
-	if err := attackAll(*only, os.Stdout); err != nil {
+	if err := attackAll(*long, *only, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -33,17 +35,20 @@ func main() {
 
 // run is one run of the program.
 type run struct {
-	lan   *lan
-	dir   string
-	only  string
-	out   io.Writer
+	lan  *lan
+	dir  string
+	long bool
+	only string
+	out  io.Writer
+
+	mu    sync.Mutex
 	ports int
 	fails []error
 }
 
 // attackAll attacks all kinds of clusters. The error is everything that an
 // attacker achieved.
-func attackAll(only string, out io.Writer) (err error) {
+func attackAll(long bool, only string, out io.Writer) (err error) {
 	l, err := newLAN(nodes + 1)
 	if err != nil {
 		return err
@@ -59,7 +64,7 @@ func attackAll(only string, out io.Writer) (err error) {
 	if err != nil {
 		return errors.Join(err, l.remove())
 	}
-	r := &run{lan: l, dir: dir, only: only, out: out, ports: 8000}
+	r := &run{lan: l, dir: dir, long: long, only: only, out: out, ports: 8000}
 	for _, m := range []mode{source, secret, mutual} {
 		for _, members := range []bool{false, true} {
 			r.cluster(m, members)
@@ -72,13 +77,30 @@ func attackAll(only string, out io.Writer) (err error) {
 	return os.RemoveAll(dir)
 }
 
-// cluster attacks one kind of cluster.
+// cluster attacks one kind of cluster: first with what needs no answer of a
+// node, then with answers to nodes, on clusters of their own at the same time.
 func (r *run) cluster(m mode, members bool) {
 	name := string(m) + "/list"
 	if members {
 		name = string(m) + "/membership"
 	}
 	r.with(name+"/outside", m, members, r.outside)
+	within := 15 * time.Second // a node is missed after 9 s, and the others then ask every 3 s
+	if r.long {
+		within = time.Minute
+	}
+	if m != source && !r.long {
+		return // no packet of the attacker gets as far
+	}
+	var all sync.WaitGroup
+	for _, kind := range lures {
+		all.Go(func() {
+			r.with(name+"/lure/"+kind, m, members, func(_ string, c *cluster, _ *capture) error {
+				return lure(c, r.lan.hosts[attacker], within, kind)
+			})
+		})
+	}
+	all.Wait()
 }
 
 // with runs attacks against a cluster of their own.
@@ -87,10 +109,13 @@ func (r *run) with(name string, m mode, members bool, attacks func(string, *clus
 		return
 	}
 	began := time.Now()
+	r.mu.Lock()
 	r.ports++
+	port := r.ports
+	r.mu.Unlock()
 	ids := make([]string, nodes)
 	for i := range ids {
-		ids[i] = fmt.Sprintf("%s:%d", r.lan.hosts[i].address, r.ports)
+		ids[i] = fmt.Sprintf("%s:%d", r.lan.hosts[i].address, port)
 	}
 	err := func() error {
 		dir := filepath.Join(r.dir, strings.ReplaceAll(name, "/", "-"))
@@ -116,6 +141,8 @@ func (r *run) with(name string, m mode, members bool, attacks func(string, *clus
 }
 
 func (r *run) done(name string, began time.Time, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	result := "held"
 	if err != nil {
 		result = "FAILED: " + err.Error()
