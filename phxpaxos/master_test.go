@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
@@ -61,7 +60,7 @@ func masterOf(t testing.TB, c *cluster, not ...int) int {
 // to the millisecond. TestNeverTwoMasters has real processes and clocks.
 
 // One node is elected, everybody knows it, and it renews its version.
-func TestMasterIsElected(t *testing.T) { synctest.Test(t, masterIsElected) }
+func TestMasterIsElected(t *testing.T) { bubble(t, masterIsElected) }
 
 func masterIsElected(t *testing.T) {
 	logs := make([]masterLog, 3)
@@ -94,7 +93,7 @@ func masterIsElected(t *testing.T) {
 	}
 }
 
-func TestMasterErrors(t *testing.T) { synctest.Test(t, masterErrors) }
+func TestMasterErrors(t *testing.T) { bubble(t, masterErrors) }
 
 func masterErrors(t *testing.T) {
 	c := newCluster(t, 3, 1, withMaster(nil))
@@ -139,7 +138,7 @@ func masterErrors(t *testing.T) {
 
 // The mastership goes where it is sent, or to somebody else, and this node has
 // none from the moment of the call.
-func TestMasterIsHandedOver(t *testing.T) { synctest.Test(t, masterIsHandedOver) }
+func TestMasterIsHandedOver(t *testing.T) { bubble(t, masterIsHandedOver) }
 
 func masterIsHandedOver(t *testing.T) {
 	logs := make([]masterLog, 3)
@@ -181,7 +180,7 @@ func masterIsHandedOver(t *testing.T) {
 
 // A master that hears nobody is none when its lease has ended, before another
 // one is; the end alone is told to nobody.
-func TestMasterIsCutOff(t *testing.T) { synctest.Test(t, masterIsCutOff) }
+func TestMasterIsCutOff(t *testing.T) { bubble(t, masterIsCutOff) }
 
 func masterIsCutOff(t *testing.T) {
 	logs := make([]masterLog, 3)
@@ -209,7 +208,7 @@ func masterIsCutOff(t *testing.T) {
 }
 
 // A planned restart: how long the group has no master.
-func TestCloseHandsTheMasterOver(t *testing.T) { synctest.Test(t, closeHandsTheMasterOver) }
+func TestCloseHandsTheMasterOver(t *testing.T) { bubble(t, closeHandsTheMasterOver) }
 
 func closeHandsTheMasterOver(t *testing.T) {
 	c := newCluster(t, 3, 1, func(i int, o *Options) {
@@ -246,7 +245,7 @@ func closeHandsTheMasterOver(t *testing.T) {
 }
 
 // A node that is alone, or without a majority, closes without waiting long.
-func TestCloseOfAMasterIsBounded(t *testing.T) { synctest.Test(t, closeOfAMasterIsBounded) }
+func TestCloseOfAMasterIsBounded(t *testing.T) { bubble(t, closeOfAMasterIsBounded) }
 
 func closeOfAMasterIsBounded(t *testing.T) {
 	c := newCluster(t, 1, 1, withMaster(nil))
@@ -300,7 +299,7 @@ func leads(t *testing.T, c *cluster, value string) (master int) {
 // In a fenced group everybody but the master is refused; and what several
 // masters proposed is the same everywhere, also for a node that replays it and
 // for one that was away, whose stored master is ahead of its log.
-func TestFencedRestartAndLearner(t *testing.T) { synctest.Test(t, fencedRestartAndLearner) }
+func TestFencedRestartAndLearner(t *testing.T) { bubble(t, fencedRestartAndLearner) }
 
 func fencedRestartAndLearner(t *testing.T) {
 	c := fenced(t, 10*time.Second)

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
@@ -277,7 +276,7 @@ func TestGetInstanceValueErrors(t *testing.T) {
 
 // A minority cannot decide: its callers wait, and what they gave up on may
 // still be chosen later, once.
-func TestNoQuorum(t *testing.T) { synctest.Test(t, noQuorum) }
+func TestNoQuorum(t *testing.T) { bubble(t, noQuorum) }
 
 func noQuorum(t *testing.T) {
 	c := newCluster(t, 3, 1, nil)

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
@@ -78,7 +77,7 @@ func TestReadErrors(t *testing.T) {
 }
 
 // Readers that wait at the same time share a round.
-func TestReadersShareRounds(t *testing.T) { synctest.Test(t, readersShareRounds) }
+func TestReadersShareRounds(t *testing.T) { bubble(t, readersShareRounds) }
 
 func readersShareRounds(t *testing.T) {
 	c := newCluster(t, 3, 1, nil)
@@ -117,7 +116,7 @@ func underWay(t *testing.T, n *Node) (count int) {
 
 // The master of a fenced group reads without a message, also when it is cut
 // off, until its lease ends; and never afterwards.
-func TestLeaseRead(t *testing.T) { synctest.Test(t, leaseRead) }
+func TestLeaseRead(t *testing.T) { bubble(t, leaseRead) }
 
 func leaseRead(t *testing.T) {
 	c := fenced(t, time.Second)
@@ -158,7 +157,7 @@ func leaseRead(t *testing.T) {
 // holds a vote for it must not show the value while the master may still
 // answer without it.
 func TestLeaseReadAfterReadIndexElsewhere(t *testing.T) {
-	synctest.Test(t, leaseReadAfterReadIndexElsewhere)
+	bubble(t, leaseReadAfterReadIndexElsewhere)
 }
 
 func leaseReadAfterReadIndexElsewhere(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/await"
@@ -57,7 +56,7 @@ func (f *forgetful) forget(group int) {
 // A group that has nothing to do notices at once that its state machine fell
 // back, also one that was added later.
 func TestStateMachineThatFellBackWakesItsGroup(t *testing.T) {
-	synctest.Test(t, stateMachineThatFellBackWakesItsGroup)
+	bubble(t, stateMachineThatFellBackWakesItsGroup)
 }
 
 func stateMachineThatFellBackWakesItsGroup(t *testing.T) {

@@ -47,7 +47,7 @@ func (h *hospital) run(me int, dir string) (*phxpaxos.Node, *vfile.Store, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	node, err := phxpaxos.Run(phxpaxos.Options{
+	node, err := phxpaxos.Run(phxpaxos.Options{NoPacketCRC: true,
 		MyNode: h.ids[me], Nodes: h.ids, LogStorage: store, StateMachines: []sm.StateMachine{&counter{}},
 	})
 	if err != nil {
@@ -228,7 +228,7 @@ func (h *hospital) fillDisk(original string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node, err := phxpaxos.Run(phxpaxos.Options{MyNode: h.ids[2], Nodes: h.ids, LogStorage: store, StateMachines: []sm.StateMachine{&counter{}}})
+	node, err := phxpaxos.Run(phxpaxos.Options{NoPacketCRC: true, MyNode: h.ids[2], Nodes: h.ids, LogStorage: store, StateMachines: []sm.StateMachine{&counter{}}})
 	if err != nil {
 		t.Fatal(err)
 	}
