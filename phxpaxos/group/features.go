@@ -17,7 +17,6 @@ import (
 const (
 	levelPatience = 10 * time.Second // for a change of the level, which is then proposed again
 	levelTurn     = 2                // heartbeats that a member waits for each member before it in the list
-	levelSettle   = 2                // heartbeats for which all have to support a level before it is proposed
 	levelRepeat   = 10               // heartbeats that a member does not know the state before it is repeated
 )
 
@@ -203,7 +202,7 @@ func (f *features) due(g *Group, others []nodeid.ID) (c feature.Change, wait int
 		return c, 0, false // what they know is learned first
 	}
 	if c, ok = s.Raise(f.claims.Announced(others, g.now), g.identityFor(s)); ok {
-		return c, levelSettle, true
+		return c, 0, true
 	}
 	if f.claims.Missing(s, others, g.now) {
 		c, ok = s.Repeat()
