@@ -1,6 +1,7 @@
 package group
 
 import (
+	"slices"
 	"time"
 
 	"github.com/phxpaxos/phxpaxos-go/phxpaxos/event"
@@ -134,25 +135,16 @@ func (g *Group) speaks(from nodeid.ID, states bool) {
 	case g.features.state.Level < feature.Identity:
 	case states:
 		s.stated = note(s.stated, from, g.now)
-		if i := index(s.without, from); i >= 0 {
-			s.without = append(s.without[:i:i], s.without[i+1:]...)
+		if i := slices.Index(s.without, from); i >= 0 {
+			s.without = slices.Delete(s.without, i, i+1)
 			g.use()
 		}
-	case lately(s.stated, from, g.now, statedLife), s.since != 0 && g.now-s.since < statedLife, index(s.without, from) >= 0:
+	case lately(s.stated, from, g.now, statedLife), s.since != 0 && g.now-s.since < statedLife, contains(s.without, from):
 	default:
 		s.without = append(s.without, from)
 		g.observe(event.Event{Kind: event.MemberWithoutFeatures, Peer: from, Instance: g.core.Instance()})
 		g.use()
 	}
-}
-
-func index(list []nodeid.ID, id nodeid.ID) int {
-	for i, have := range list {
-		if have == id {
-			return i
-		}
-	}
-	return -1
 }
 
 // blank reports whether this node knows nothing of any history.
@@ -201,10 +193,5 @@ func (g *Group) spokenFor() bool {
 }
 
 func forget(list []seen, id nodeid.ID) []seen {
-	for i := range list {
-		if list[i].id == id {
-			return append(list[:i], list[i+1:]...)
-		}
-	}
-	return list
+	return slices.DeleteFunc(list, func(n seen) bool { return n.id == id })
 }
